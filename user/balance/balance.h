@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * balance.h - choosing a server of a backend. One algorithm per file, each a row. State belongs to the backend;
+ * workers pick from a snapshot that the control thread swaps (RCU) when weights or states change.
+ */
+#ifndef LBD_BALANCE_BALANCE_H
+#define LBD_BALANCE_BALANCE_H
+
+#include "model/server.h"
+
+struct stream;
+
+/* What a pick may look at. The key is only read by hashing algorithms. */
+struct pick_request {
+	const struct addr *client;   /* source address; family ADDR_NONE: none */
+	bool listener_is_ip6;        /* the family of the listener decides the words (hashing.md) */
+	struct slice key;            /* bytes for uri, url_param, hdr, hash; n == 0: none */
+	bool has_key;
+	const struct server *avoid;  /* redispatch: not this one if there is another */
+	bool ignore_full;            /* also take servers at maxconn (the caller will queue there) */
+};
+
+struct balance_algorithm {
+	const char *name;            /* "roundrobin": first word of `balance` */
+	bool is_static;              /* weights only 0 % and 100 % at run time */
+	bool takes_avoided;          /* deterministic: a full server is not skipped, the request queues for it */
+	/* Parses what stands behind the name; 0 or -1 with an error said. NULL: no arguments. */
+	int (*parse)(struct cfg_line *l, int arg, struct balance *b);
+	/* (Re)builds the snapshot from the servers' present state. Control thread; also at start. */
+	int (*rebuild)(struct balance *b);
+	/* NULL: nothing usable (or all usable ones are full and ignore_full is not set). Any worker, no lock held. */
+	struct server *(*pick)(struct balance *b, const struct pick_request *r);
+	/* Optional: a connection was given to / has left @s (leastconn). Any worker. */
+	void (*took)(struct balance *b, struct server *s);
+	void (*dropped)(struct balance *b, struct server *s);
+	/* How the data path expresses it: "table", "ring", "walk", "random", "least", NULL: not in the kernel */
+	const char *kernel_form;
+	enum kernel_meaning kernel;
+	const char *kernel_says;
+	const char *help;
+};
+void balance_register(const struct balance_algorithm *rows, size_t n);
+
+enum hash_type { HASH_MAP_BASED, HASH_CONSISTENT, HASH_MAGLEV };
+
+struct balance {
+	struct proxy *px;
+	const struct balance_algorithm *algo;
+	enum hash_type hash_type;
+	uint8_t hash_fn;             /* <lbd/hash.h> */
+	bool hash_fn_set, avalanche;
+	uint32_t hash_balance_factor;
+	void *conf;                  /* the algorithm's parsed arguments */
+	void *snapshot;              /* RCU: the algorithm's table; replaced whole */
+	void *state;                 /* the algorithm's mutable state (cursor, heap), with its own lock */
+};
+
+/* Picks for a stream; NULL: none usable. Counts nothing; the caller takes the slot (stream/upstream.h). */
+struct server *balance_pick(struct proxy *be, const struct pick_request *r);
+void balance_took(struct server *s);
+void balance_dropped(struct server *s);
+void balance_init(void);
+
+#endif

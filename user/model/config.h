@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * config.h - the parsed configuration: immutable once the workers run, for the life of the process
+ * (a reload is a new process). What changes at run time hangs in reference-counted objects beside it (server.h: live).
+ */
+#ifndef LBD_MODEL_CONFIG_H
+#define LBD_MODEL_CONFIG_H
+
+#include "base/addr.h"
+#include "base/diag.h"
+#include "base/ext.h"
+#include "base/list.h"
+#include "config/keyword.h"
+
+struct log_target;
+struct stats_listener;
+
+struct global {
+	uint32_t maxconn;            /* 0: computed from the descriptor limit */
+	bool maxconn_set;
+	uint32_t ulimit_n;
+	uint32_t nbthread;           /* 0: one per CPU allowed */
+	const char *chroot, *user, *group, *pidfile, *node, *description, *localpeer;
+	uint32_t uid, gid;
+	bool daemon, master_worker, quiet, debug;
+	uint32_t hard_stop_after_ms, grace_ms;
+	uint32_t bufsize;            /* tune.bufsize, bytes */
+	uint32_t maxrewrite;         /* tune.maxrewrite, bytes */
+	uint32_t maxaccept;          /* tune.maxaccept */
+	uint32_t rcvbuf_client, sndbuf_client, rcvbuf_server, sndbuf_server;
+	bool reuseport_per_thread;   /* listeners: one socket per thread (else shared) */
+	struct list log_targets;     /* struct log_target (log/log.h) */
+	const char *log_tag, *log_send_hostname;
+	uint32_t stats_timeout_ms, stats_maxconn;
+	struct list stats_listeners; /* struct bind_conf of `stats socket` (admin) */
+	bool no_splice;              /* nosplice */
+	uint32_t spread_checks, max_spread_checks_ms;
+	/* datapath lines (datapath/plan.h fills and reads it) */
+	struct datapath_conf *datapath;
+};
+
+struct config {
+	struct arena arena;
+	struct global global;
+	struct list proxies;         /* struct proxy, in file order, without defaults sections */
+	struct list defaults;        /* struct proxy used as `defaults`, in file order */
+	int next_proxy_id;
+	const char **files;          /* as given by -f, NULL-terminated */
+	uint64_t hash;               /* XXH64 of all files' contents */
+	struct diag *diag;           /* while it is read */
+};
+
+/* The configuration of this process; set once by the start sequence. */
+extern struct config *config;
+
+struct proxy *config_find_proxy(struct config *cfg, const char *name, unsigned int caps);
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * server.h - a server of a backend: what the file says (immutable), and its live part, which checks and the runtime
+ * API change. Only the control thread changes a live part's state, through server_set_*(); workers read.
+ */
+#ifndef LBD_MODEL_SERVER_H
+#define LBD_MODEL_SERVER_H
+
+#include "model/proxy.h"
+
+/* Operational state as `show servers state` numbers it. */
+enum server_oper { SRV_STOPPED = 0, SRV_STARTING = 1, SRV_RUNNING = 2, SRV_STOPPING = 3 };
+/* Administrative flags as `show servers state` numbers them (manual, "show servers state"). */
+enum server_admin {
+	SRV_ADM_FMAINT = 0x01, /* forced maintenance (CLI) */
+	SRV_ADM_IMAINT = 0x02, /* inherited by track */
+	SRV_ADM_CMAINT = 0x04, /* `disabled` in the file */
+	SRV_ADM_FDRAIN = 0x08,
+	SRV_ADM_IDRAIN = 0x10,
+	SRV_ADM_RMAINT = 0x20, /* no resolution */
+	SRV_ADM_HMAINT = 0x40,
+	SRV_ADM_MAINT = 0x01 | 0x02 | 0x04 | 0x20 | 0x40,
+	SRV_ADM_DRAIN = 0x08 | 0x10,
+};
+
+/* What workers touch for every connection: on lines of its own. */
+struct server_load {
+	_Atomic uint32_t served;     /* connections or requests in progress: what maxconn limits */
+	_Atomic uint32_t queued;     /* waiting in this server's own queue */
+	_Atomic uint32_t served_max, queued_max;
+	_Atomic uint32_t idle;       /* idle pooled connections, all threads */
+	_Atomic uint32_t connections; /* established or connecting, idle included */
+} CACHE_ALIGNED;
+
+/* Run-time part. Written by the control thread with the version bumped; read by everybody. */
+struct server_live {
+	_Atomic uint32_t version;
+	_Atomic int oper;            /* enum server_oper */
+	_Atomic uint32_t admin;      /* enum server_admin bits */
+	_Atomic uint32_t uweight;    /* user weight now (0..256): configured value is server.weight */
+	_Atomic uint32_t eweight;    /* effective weight now, after slow start and drain */
+	_Atomic uint32_t maxconn;    /* now; configured value is server.maxconn */
+	struct addr addr;            /* now; configured value is server.addr. Changed under rcu: see server_addr() */
+	uint64_t last_change_s;      /* wall clock */
+	uint64_t down_time_s, down_trans;
+	const char *change_cause;    /* words for logs and the page; static or owned by the module that set it */
+	uint64_t failed_checks;
+};
+
+struct server {
+	struct list node;            /* proxy.servers */
+	struct proxy *px;
+	const char *name;
+	uint32_t puid;               /* HAProxy's server id (balance/ids.h) */
+	bool id_explicit;
+	uint64_t stable_id;          /* XXH64 of backend and server name */
+	struct place at;
+	struct addr addr;            /* as configured (after host name resolution); port 0 with +offset below */
+	const char *path;            /* unix@ server */
+	const char *host_name;       /* as written */
+	bool port_is_offset;         /* "+100", "-20" or none: relative to the client's destination port */
+	int32_t port_offset;
+	uint32_t weight;             /* 0..256, default 1 */
+	uint32_t maxconn, minconn, maxqueue; /* 0: no limit */
+	bool backup, disabled, non_stick;
+	uint32_t slowstart_ms;
+	uint32_t redir_dummy;
+	const char *cookie;          /* value of `cookie`, for l7 and stats */
+	struct server *track;
+	const struct transport *transport;
+	struct sockaddr_storage *source;
+	uint32_t index;              /* position in the backend, 0-based, stable for the process's life */
+
+	struct server_load load;
+	struct server_live live;
+	struct srv_counters *count;  /* [worker_count + 1] */
+	struct queue *queue;         /* this server's own queue (persistence, maxconn) */
+	struct list uses;
+	void *ext;                   /* ext_total(EXT_SERVER) bytes */
+};
+
+static inline void *server_ext(const struct server *s, const struct ext *e)
+{
+	return ext_at(s->ext, e);
+}
+
+struct server *server_new(struct config *cfg, struct proxy *px, const char *name, struct place at);
+
+/* May new connections be sent there (running or starting, not in maintenance, not drained, weight > 0)? */
+bool server_is_usable(const struct server *s);
+/* May persistent connections still go there (drain allows them)? */
+bool server_is_willing(const struct server *s);
+/* "UP", "DOWN", "MAINT", "DRAIN", "NOLB", "no check" ... as the statistics' status column says. */
+const char *server_state_text(const struct server *s, char *buf, size_t size);
+
+/* ---- changes: control thread only. Each logs in HAProxy's words, updates proxy counts, and tells the listeners. ---- */
+enum server_event {
+	SERVER_EV_STATE = 1,   /* oper or admin changed */
+	SERVER_EV_WEIGHT = 2,
+	SERVER_EV_ADDR = 4,
+	SERVER_EV_MAXCONN = 8,
+	SERVER_EV_ADDED = 16,
+	SERVER_EV_DELETED = 32,
+};
+/* @why: words of the cause ("Layer4 timeout, check duration: 2001ms", "by admin") or NULL. */
+void server_set_oper(struct server *s, enum server_oper oper, const char *why);
+void server_set_admin(struct server *s, uint32_t set, uint32_t clear, const char *why);
+/* "50%", "20", "0": HAProxy's rules incl. static algorithms; NULL, or the reply's error text. */
+const char *server_set_weight(struct server *s, const char *text);
+void server_set_addr(struct server *s, const struct addr *a, const char *why);
+void server_set_maxconn(struct server *s, uint32_t maxconn);
+/* Told after every change, in registration order: balance first, queue, data path, log. Control thread. */
+struct server_watcher {
+	struct list node;
+	void (*changed)(struct server *s, unsigned int events);
+};
+void server_watch(struct server_watcher *w);
+/* The current address, safe against a concurrent change. Any thread. */
+void server_addr(const struct server *s, struct addr *out);
+
+#endif

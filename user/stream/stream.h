@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * stream.h - one exchange between a client and a server: a whole connection in mode tcp, a request with its response
+ * in mode http. It is a table of named, resumable steps; each says what it waits for. Owned by one worker.
+ *
+ * The protocol embeds struct stream at the start of its own, and gives the table of steps.
+ */
+#ifndef LBD_STREAM_STREAM_H
+#define LBD_STREAM_STREAM_H
+
+#include "stream/session.h"
+
+struct stream;
+struct upstream;
+
+/* Why a stream is not running; also printed by `show sess`. Several may be set. */
+enum stream_wait {
+	WAIT_CLIENT_DATA = 1 << 0, WAIT_SERVER_DATA = 1 << 1,
+	WAIT_CLIENT_ROOM = 1 << 2, WAIT_SERVER_ROOM = 1 << 3,
+	WAIT_QUEUE = 1 << 4, WAIT_CONNECT = 1 << 5, WAIT_TIMER = 1 << 6, WAIT_OTHER = 1 << 7,
+};
+
+enum step_result {
+	STEP_NEXT,  /* go on with the next row */
+	STEP_GOTO,  /* s->next_step was set by stream_goto() */
+	STEP_WAIT,  /* s->waits says for what; the same step is called again when it happens */
+	STEP_END,   /* the stream is over: its last step ("end") runs and it is freed */
+};
+struct stream_step {
+	const char *name;
+	enum step_result (*run)(struct stream *s);
+};
+
+/* Termination state, first and second character (manual 8.5). 0 means '-'. */
+struct stream_times { /* loop microseconds; 0: did not happen */
+	uint64_t start;       /* accept, or first byte of the request in http after the first */
+	uint64_t request;     /* request complete (http) */
+	uint64_t queue_done;  /* left the queue / server chosen */
+	uint64_t connected;
+	uint64_t response;    /* response head complete (http) */
+	uint64_t end;
+	uint64_t idle_us;     /* http: time before the request's first byte (%Ti) */
+};
+
+struct stream {
+	struct list node;            /* the worker's streams, for `show sess` and kills */
+	struct list server_node;     /* streams on a server, for shutdown-sessions (per worker) */
+	struct session *sess;
+	struct proxy *be;            /* the frontend itself (listen) or what use_backend chose */
+	struct server *srv;          /* chosen server, NULL before */
+	const struct stream_step *steps; /* table, ended by a row without name */
+	uint16_t step, next_step;
+	uint16_t waits;
+	uint16_t flags;
+	char term_cause, term_phase; /* first two characters of the termination state */
+	uint8_t retries;             /* done so far */
+	bool redispatched, persistent; /* persistent: the server was forced (cookie, stick, use-server) */
+	struct task task;
+	struct timer timer;          /* the one that is next; protocols re-arm it */
+	struct stream_times t;
+	int64_t start_wall_us;
+	uint64_t bytes_in, bytes_out; /* client->server, server->client */
+	struct upstream *up;         /* connection to the server, stream/upstream.h; NULL when none */
+	struct list queue_node;      /* in a queue (stream/queue.h) */
+	uint64_t queue_pos_be, queue_pos_srv; /* for %bq/%sq */
+	struct vars *vars;           /* txn/req/res scopes (policy/vars.h) */
+	uint64_t id;
+};
+enum { STREAM_COUNTED_BE = 1, STREAM_HOLDS_SLOT = 2, STREAM_LOGGED = 4, STREAM_KILLED = 8, STREAM_IN_QUEUE = 16 };
+
+void stream_init(struct stream *s, struct session *sess, const struct stream_step *steps);
+/* Runs steps until one waits or the stream ends. After STEP_END the stream is gone: never touch it after this. */
+void stream_run(struct stream *s);
+/* Called from events: runs in this round's task phase. */
+void stream_wake(struct stream *s);
+enum step_result stream_goto(struct stream *s, uint16_t step);
+/* Sets cause/phase once: the first reason wins. */
+void stream_set_term(struct stream *s, char cause, char phase);
+void stream_arm(struct stream *s, uint32_t timeout_ms);
+
+#endif

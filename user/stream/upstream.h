@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * upstream.h - from "this backend" to "this open connection": pick, queue, connect, retry, redispatch.
+ * Shared by mode tcp and mode http as three ready-made steps. Limits are exact across threads (atomics in server_load).
+ */
+#ifndef LBD_STREAM_UPSTREAM_H
+#define LBD_STREAM_UPSTREAM_H
+
+#include "balance/balance.h"
+#include "stream/stream.h"
+
+/* A connection to a server; outlives the stream when it is pooled (http). */
+struct upstream {
+	struct conn conn;
+	struct server *srv;
+	struct stream *stream;       /* whose it is now; NULL: idle in the pool */
+	struct list pool_node;       /* this worker's idle connections of the server */
+	uint64_t idle_since_us;
+	uint32_t requests;           /* served on it */
+	uint32_t flags;
+	struct timer idle_timer;
+};
+enum { UP_REUSED = 1, UP_PRIVATE = 2 };
+
+/*
+ * Steps for both protocols' tables. They keep the counters (served, queued, retries, redispatches, connect), the
+ * termination state and the times; on final failure they return stream_goto(s, fail_step).
+ */
+struct upstream_hooks {
+	uint16_t fail_step;          /* where to go when there is no server/connection (s->term_* says why) */
+	/* Fills in what the algorithm needs (client address, key). */
+	void (*pick_request)(struct stream *s, struct pick_request *r);
+	/* http: an idle connection may be taken. */
+	bool (*may_reuse)(struct stream *s);
+	/* conn.on_ready of established connections */
+	void (*on_server_ready)(struct conn *c);
+};
+/* Set by the protocol right after stream_init(), constant. */
+const struct upstream_hooks *stream_upstream_hooks(struct stream *s);
+void stream_set_upstream_hooks(struct stream *s, const struct upstream_hooks *h);
+
+enum step_result step_pick_server(struct stream *s);   /* sets s->srv or queues; may come back after the queue */
+enum step_result step_connect_server(struct stream *s);/* STEP_NEXT: s->up is established (or reused: UP_REUSED) */
+
+/* The stream needs no server any more: gives the slot back, wakes the next in the queue. */
+void upstream_release_slot(struct stream *s);
+/* Closes s->up (if any) and detaches it. */
+void upstream_close(struct stream *s);
+/* http: s->up is idle and clean: into the pool (limits: pool-max-conn, low fd); the slot must be released by the caller. */
+void upstream_park(struct stream *s);
+/* A reused connection died before the first response byte: may the request be sent again on a fresh one? Caller decides;
+ * this detaches and prepares step_connect_server to connect anew without counting a retry. */
+void upstream_forget(struct stream *s);
+
+#endif

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * conn.h - one socket with its transport (plain, later TLS), edge-triggered, owned by one worker for life.
+ * A connection keeps no buffer: the reader brings one. Not for: rules, routing, messages.
+ */
+#ifndef LBD_TRANSPORT_CONN_H
+#define LBD_TRANSPORT_CONN_H
+
+#include "base/addr.h"
+#include "loop/loop.h"
+#include <sys/uio.h>
+
+enum conn_flag {
+	CONN_CONNECTING  = 1 << 0, /* connect() under way */
+	CONN_HANDSHAKE   = 1 << 1, /* the transport is not established yet */
+	CONN_CAN_READ    = 1 << 2, /* no EAGAIN since the last edge */
+	CONN_CAN_WRITE   = 1 << 3,
+	CONN_EOF         = 1 << 4, /* a read returned 0 */
+	CONN_RDHUP       = 1 << 5, /* the kernel said so; data may still be there to read */
+	CONN_ERROR       = 1 << 6, /* reset or failed: `err` says */
+	CONN_WR_SHUT     = 1 << 7, /* we shut our side */
+	CONN_NO_LINGER   = 1 << 8, /* close with RST */
+	CONN_LOCAL_UNIX  = 1 << 9,
+};
+
+struct conn;
+
+/* A transport is stateless; its state hangs in conn.xprt_ctx. All calls from the owning worker. */
+struct transport {
+	const char *name; /* "RAW", "SSL": as in HAProxy's `show sess`, log %sslv stays '-' */
+	/* > 0 bytes; 0 end of stream (CONN_EOF set); -EAGAIN (CONN_CAN_READ cleared); other -errno (CONN_ERROR set). */
+	ssize_t (*recv)(struct conn *c, void *buf, size_t n);
+	/* >= 0 bytes taken; -EAGAIN (CONN_CAN_WRITE cleared); other -errno (CONN_ERROR set). */
+	ssize_t (*sendv)(struct conn *c, const struct iovec *iov, int n);
+	/* 0 done, -EAGAIN more, other -errno. NULL: no handshake. */
+	int (*handshake)(struct conn *c);
+	void (*shut_write)(struct conn *c);
+	void (*close)(struct conn *c);
+	/* May the kernel move the bytes (splice)? Plain: yes. */
+	bool raw;
+};
+extern const struct transport transport_plain;
+
+struct conn {
+	struct io io;              /* 24 bytes with fd */
+	uint32_t flags;
+	int err;                   /* errno of CONN_ERROR */
+	const struct transport *xprt;
+	void *xprt_ctx;
+	/* The owner: called in the worker for every change of CAN_READ, CAN_WRITE, EOF, ERROR, connect/handshake end. */
+	void (*on_ready)(struct conn *c);
+	void *owner;
+};
+
+/* @fd becomes @c's and is registered edge-triggered once, for both directions. 0 or -errno (the fd is then closed). */
+int conn_open(struct conn *c, int fd, const struct transport *x, void (*on_ready)(struct conn *), void *owner);
+/* Non-blocking connect; on_ready comes with CONN_CONNECTING gone, or CONN_ERROR. 0 or -errno. */
+int conn_connect(struct conn *c, const struct addr *to, const char *unix_path, const struct sockaddr_storage *bind_to,
+		 const struct transport *x, void (*on_ready)(struct conn *), void *owner);
+ssize_t conn_recv(struct conn *c, void *buf, size_t n);
+ssize_t conn_sendv(struct conn *c, const struct iovec *iov, int n);
+static inline ssize_t conn_send(struct conn *c, const void *p, size_t n)
+{
+	struct iovec v = { (void *)p, n };
+
+	return conn_sendv(c, &v, 1);
+}
+/* FIN to the peer. */
+void conn_shut_write(struct conn *c);
+/* Deregisters and closes (RST with CONN_NO_LINGER). Safe to call twice. */
+void conn_close(struct conn *c);
+static inline bool conn_is_open(const struct conn *c)
+{
+	return c->io.fd >= 0;
+}
+/* Hands the socket over to a new owner (pool -> stream). */
+static inline void conn_set_owner(struct conn *c, void (*on_ready)(struct conn *), void *owner)
+{
+	c->on_ready = on_ready;
+	c->owner = owner;
+}
+void conn_set_keepalive(struct conn *c);
+
+#endif
