@@ -7,6 +7,7 @@
 #define LBD_STREAM_SESSION_H
 
 #include "model/proxy.h"
+#include "base/strbuf.h"
 #include "transport/conn.h"
 
 struct session;
