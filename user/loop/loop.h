@@ -23,6 +23,9 @@ int loop_io_add(struct loop *l, struct io *io, uint32_t events);
 int loop_io_mod(struct loop *l, struct io *io, uint32_t events);
 /* Deregisters; events of it that were already fetched are not delivered. Does not close. */
 void loop_io_del(struct loop *l, struct io *io);
+/* Like loop_io_del() without the system call: for a descriptor that is closed right after (close deregisters it when no
+ * duplicate exists). */
+void loop_io_forget(struct loop *l, struct io *io);
 
 /* ---- timers ---- */
 struct timer {
@@ -79,7 +82,9 @@ struct loop {
 	struct io wake;
 	struct epoll_event *fetched; /* this round's, so that loop_io_del() can strike out */
 	int nfetched, ifetched;
-	uint64_t busy_us, idle_us;   /* for `show info` Idle_pct */
+	uint64_t busy_us, idle_us;   /* of the window under way, for `show info` Idle_pct */
+	uint64_t window_us;          /* when it began */
+	_Atomic uint32_t idle_permille; /* of the last full window; any thread reads */
 	uint64_t rounds, polls;
 	void (*each_round)(struct loop *l); /* optional, before sleeping */
 };
@@ -95,7 +100,7 @@ void loop_run(struct loop *l);
 void loop_once(struct loop *l, int max_wait_ms);
 /* Reads the clock again in the middle of a round (after something long). */
 void loop_refresh_clock(struct loop *l);
-/* 1.0 = all idle, over the last second. */
+/* 1.0 = all idle, over the last full second. Any thread. */
 double loop_idle_share(struct loop *l);
 
 #endif
