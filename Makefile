@@ -78,6 +78,7 @@ BPFT_SRC  := $(sort $(wildcard selftests/bpf/*_test.c))
 TSUP_SRC  := $(filter-out %_test.c,$(sort $(wildcard selftests/unit/*.c selftests/bpf/*.c)))
 BENCH_SRC := $(sort $(wildcard selftests/bench/*.c))
 THELP_SRC := $(sort $(wildcard selftests/lib/*.c))
+NETC_SRC  := $(sort $(wildcard selftests/net/*.c))
 FUZZ_SRC  := $(sort $(wildcard selftests/fuzz/*_fuzz.c))
 
 objs      = $(patsubst %.c,$(O)/obj/%.o,$(1))
@@ -95,6 +96,7 @@ UNIT_BIN  := $(patsubst %.c,$(O)/%,$(UNIT_SRC))
 BPFT_BIN  := $(patsubst %.c,$(O)/%,$(BPFT_SRC))
 BENCH_BIN := $(patsubst %.c,$(O)/%,$(BENCH_SRC))
 THELP_BIN := $(patsubst %.c,$(O)/%,$(THELP_SRC))
+NETC_BIN  := $(patsubst %.c,$(O)/%,$(NETC_SRC))
 FUZZ_BIN  := $(patsubst %.c,$(O)/%,$(FUZZ_SRC))
 PROGRAMS  := $(if $(MAIN_SRC),$(O)/lbd) $(if $(ADM_MAIN),$(O)/lbadm)
 
@@ -126,7 +128,7 @@ clean:       ## remove what was built
 # ---- Tests ----------------------------------------------------------------------------------
 
 .PHONY: check check-build check-unit check-bpf check-run check-long tests demo bench bench-record
-tests: $(UNIT_BIN) $(BPFT_BIN) $(THELP_BIN)
+tests: $(UNIT_BIN) $(BPFT_BIN) $(NETC_BIN) $(THELP_BIN)
 
 check: deps  ## install what is missing, build, run every test (at most 12 minutes)
 	$(Q)$(MAKE) --no-print-directory check-run
@@ -214,7 +216,7 @@ $(O)/lbd: $(call objs,$(MAIN_SRC)) $(LIBS)
 $(O)/lbadm: $(call objs,$(ADM_MAIN)) $(LIB_ADM) $(LIB_MAP)
 	$(call link,$(ADM_LIBS))
 
-$(UNIT_BIN) $(BPFT_BIN): $(O)/selftests/%: $(O)/obj/selftests/%.o $(LIB_TEST) $(LIB_ADM) $(LIBS)
+$(UNIT_BIN) $(BPFT_BIN) $(NETC_BIN): $(O)/selftests/%: $(O)/obj/selftests/%.o $(LIB_TEST) $(LIB_ADM) $(LIBS)
 	$(call link,$(PKG_LIBS) $(CMOCKA))
 $(BENCH_BIN) $(THELP_BIN): $(O)/selftests/%: $(O)/obj/selftests/%.o
 	$(call link,-lm)
