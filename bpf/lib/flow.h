@@ -67,9 +67,16 @@ static __always_inline void flow_close(struct lbd_flow *f, __u32 word, __u32 fla
 
 enum { FLOW_OTHER, FLOW_SAME, FLOW_BUSY };
 
-/* Is @f the flow of this packet of a client? Copies what forwarding needs while the identity stands still. */
-static __always_inline int flow_read_client(struct lbd_flow *f, struct pkt *p)
+/*
+ * Is the flow at @at this client's packet's? Copies what forwarding needs while the identity stands
+ * still. Global like its twin below: the verifier checks it once instead of once a place.
+ */
+__attribute__((noinline)) int flow_read_client(struct pkt *p, __u32 at)
 {
+	struct lbd_flow *f = map_at(flow, at);
+
+	if (!f || !p)
+		return FLOW_OTHER;
 	for (int i = 0; i < FLOW_TRIES; i++) {
 		__u32 seq = READ_ONCE(f->seq);
 
@@ -101,15 +108,11 @@ step flow_find_client(struct pkt *p)
 		if (!t)
 			return LBD_R_INTERNAL;
 		for (int i = 0; i < LBD_WAYS; i++) {
-			struct lbd_flow *f;
 			int same;
 
 			if (likely(READ_ONCE(t->tag[i]) != tag))
 				continue;
-			f = map_at(flow, set * LBD_WAYS + i);
-			if (!f)
-				return LBD_R_INTERNAL;
-			same = flow_read_client(f, p);
+			same = flow_read_client(p, set * LBD_WAYS + i);
 			if (same == FLOW_SAME) {
 				p->flow = set * LBD_WAYS + i;
 				p->has_flow = 1;
@@ -122,8 +125,13 @@ step flow_find_client(struct pkt *p)
 	return busy ? LBD_R_BUSY : STEP_NEXT;
 }
 
-static __always_inline int flow_read_reply(struct lbd_flow *f, struct pkt *p)
+/* The same for a server's reply. */
+__attribute__((noinline)) int flow_read_reply(struct pkt *p, __u32 at)
 {
+	struct lbd_flow *f = map_at(flow, at);
+
+	if (!f || !p)
+		return FLOW_OTHER;
 	for (int i = 0; i < FLOW_TRIES; i++) {
 		__u32 seq = READ_ONCE(f->seq);
 		struct lbd_server *srv;
@@ -166,15 +174,11 @@ step flow_find_reply(struct pkt *p)
 			return LBD_R_INTERNAL;
 		for (int i = 0; i < LBD_WAYS; i++) {
 			__u64 ref = READ_ONCE(r->ref[i]);
-			struct lbd_flow *f;
 			int same;
 
 			if (likely(!ref || LBD_REV_TAG(ref) != tag))
 				continue;
-			f = map_at(flow, LBD_REV_FLOW(ref));
-			if (!f)
-				continue;
-			same = flow_read_reply(f, p);
+			same = flow_read_reply(p, LBD_REV_FLOW(ref));
 			if (same == FLOW_SAME) {
 				p->flow = LBD_REV_FLOW(ref);
 				p->has_flow = 1;

@@ -114,11 +114,17 @@ static __always_inline bool ipv4_checksum_ok(ctx_t *ctx, struct pkt *p)
 		sum += w[i];
 	if (unlikely(words > 10))
 		for (int i = 10; i < 30; i++) {
+			__u16 *option = w + i;
+
+			/* Else clang turns the comparison below into a length, which the verifier
+			 * does not understand.
+			 */
+			asm volatile("" : "+r"(option));
 			if (i >= words)
 				break;
-			if ((void *)(w + i + 1) > end)
+			if ((void *)(option + 1) > end)
 				return false;
-			sum += w[i];
+			sum += *option;
 		}
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);

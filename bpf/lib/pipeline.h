@@ -104,18 +104,34 @@ step pipeline_decide(ctx_t *ctx, struct pkt *p, struct lbd_control *c, int *why)
 	return STEP_NEXT;
 }
 
+/* One packet at a time on a CPU: programs of these hooks do not nest. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct pkt);
+} scratch SEC(".maps");
+
+static __always_inline void explain_reset(struct pkt *p)
+{
+	__builtin_memset(p, 0, PKT_ZERO_OFFSET);
+}
+
 static __always_inline int pipeline(ctx_t *ctx)
 {
 	struct lbd_control *c = map_at(control, 0);
-	struct pkt p = {};
+	struct pkt *p = map_at(scratch, 0);
 	int why = LBD_R_KNOWN, r;
 
-	if (!c)
+	if (!c || !p)
 		return ctx_pass(ctx);
-	r = pipeline_decide(ctx, &p, c, &why);
+	pkt_reset(p);
+	if (dry_run) /* explain shows these even if no step sets them */
+		explain_reset(p);
+	r = pipeline_decide(ctx, p, c, &why);
 	if (likely(r == STEP_NEXT))
-		r = rewrite_nat(ctx, &p);
-	return pipeline_exit(ctx, &p, r == STEP_NEXT ? why : r);
+		r = rewrite_nat(ctx, p);
+	return pipeline_exit(ctx, p, r == STEP_NEXT ? why : r);
 }
 
 #endif

@@ -24,45 +24,54 @@
 
 enum pkt_bad { PKT_BAD_HEADER = 1, PKT_FRAGMENT = 2 };
 
-/* No pointers in here: it is handed to functions that the verifier checks on their own. */
+/*
+ * Lives in a per-CPU scratch map, because the call chain of a new flow needs the stack. No pointers in
+ * here: it is handed to functions that the verifier checks on their own.
+ */
 struct pkt {
+	/* Set by parse before anybody reads them. */
 	union lbd_addr src, dst;
+	union lbd_addr new_src, new_dst;
 	__be16 sport, dport;
+	__be16 new_sport, new_dport;
+	__u64 hash;		/* lbd_flow_hash() of its direction */
+	__u64 table;
+	__u32 ifindex;		/* where it came in */
+	__u32 tick;
+	__u16 l4;		/* offset of the TCP header */
+	__u16 len;		/* IP total length */
+	__u8 dmac[6], smac[6];
+
+	/* Zeroed for each packet (pkt_reset). */
+	__u8 zero[0];
 	__u8 proto;
 	__u8 tcp_flags;
 	__u8 is_v6;
 	__u8 bad;		/* enum pkt_bad: only matters once the packet is ours */
-	__u16 l4;		/* offset of the TCP header */
-	__u16 len;		/* IP total length */
+	__u8 has_flow;
+	__u8 stale_flow;	/* `flow` is the same tuple's earlier life, to be replaced */
+	__u8 repick;		/* ... and its server went down before it answered */
+	__u8 reply;		/* it comes from a server */
 	__u32 payload;		/* bytes behind the TCP header */
-	__u32 ifindex;		/* where it came in */
-	__u32 tick;
-
-	__u64 hash;		/* lbd_flow_hash() of its direction */
 	__u32 service;		/* slot; 0: none */
 	__u32 ref_flags;	/* enum lbd_ref_flags */
 	__u32 server;		/* slot; 0: none */
 	__u32 source;		/* slot of the NAT address */
 	__u32 flow;		/* place in the flow table; valid with has_flow or stale_flow */
 	__u32 word;		/* the flow's word when it was found */
-	__u8 has_flow;
-	__u8 stale_flow;	/* `flow` is the same tuple's earlier life, to be replaced */
-	__u8 repick;		/* ... and its server went down before it answered */
-	__u8 reply;		/* it comes from a server */
-
-	__be16 new_sport, new_dport;
-	union lbd_addr new_src, new_dst;
-
 	__u32 out_ifindex;
 	__u32 nexthop;		/* slot; 0: none */
-	__u8 dmac[6], smac[6];
-	__u8 has_mac;
-
-	__u8 pick_form;		/* what explain tells about the pick */
 	__u16 steps;		/* enum lbd_step */
-	__u32 number, slot, point;
-	__u64 table;
+	__u8 has_mac;
+	__u8 pad;
+	__u32 number, slot, point; /* what explain and events tell about the pick */
 };
+#define PKT_ZERO_OFFSET ((__u32)__builtin_offsetof(struct pkt, zero))
+
+static __attribute__((always_inline)) void pkt_reset(struct pkt *p)
+{
+	__builtin_memset((void *)p + PKT_ZERO_OFFSET, 0, sizeof(*p) - PKT_ZERO_OFFSET);
+}
 
 static __attribute__((always_inline)) bool addr_eq(const union lbd_addr *a,
 						   const union lbd_addr *b)
