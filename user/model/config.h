@@ -23,6 +23,7 @@ struct global {
 	const char *chroot, *user, *group, *pidfile, *node, *description, *localpeer;
 	uint32_t uid, gid;
 	bool daemon, master_worker, quiet, debug;
+	bool zero_warning, set_dumpable, lax_limits; /* lax_limits: `no strict-limits` */
 	uint32_t hard_stop_after_ms, grace_ms;
 	uint32_t bufsize;            /* tune.bufsize, bytes */
 	uint32_t maxrewrite;         /* tune.maxrewrite, bytes */
@@ -39,12 +40,15 @@ struct global {
 	struct datapath_conf *datapath;
 };
 
+#define CONFIG_NAME_BUCKETS 1024
+
 struct config {
 	struct arena arena;
 	struct global global;
 	struct list proxies;         /* struct proxy, in file order, without defaults sections */
 	struct list defaults;        /* struct proxy used as `defaults`, in file order */
 	int next_proxy_id;
+	struct proxy *by_name[CONFIG_NAME_BUCKETS]; /* chains through proxy.name_next */
 	const char **files;          /* as given by -f, NULL-terminated */
 	uint64_t hash;               /* XXH64 of all files' contents */
 	struct diag *diag;           /* while it is read */
@@ -53,6 +57,11 @@ struct config {
 /* The configuration of this process; set once by the start sequence. */
 extern struct config *config;
 
+/* An empty configuration with its defaults; messages go to @d. */
+struct config *config_new(struct diag *d);
+/* Appends it to the proxies and makes it known by name. */
+void config_add_proxy(struct config *cfg, struct proxy *px);
+/* Finds by name among the proxies that have any of @caps; NULL: none. */
 struct proxy *config_find_proxy(struct config *cfg, const char *name, unsigned int caps);
 
 #endif

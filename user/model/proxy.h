@@ -50,11 +50,13 @@ struct logformat;
 struct proxy {
 	struct list node;            /* config.proxies or config.defaults */
 	const char *name;
+	struct proxy *name_next;     /* same bucket of config.by_name */
 	uint32_t uuid;               /* HAProxy's proxy id: `id`, or the first free number */
 	uint64_t stable_id;          /* XXH64 of kind and name: identity over reloads, used in pinned maps */
 	unsigned int caps;           /* enum proxy_cap */
 	enum proxy_mode mode;
 	bool disabled;
+	const char *description;
 	struct place at;
 	const struct proxy *from;    /* the defaults section it inherited from */
 	uint32_t options, no_options;/* PX_O_* ; no_options: switched off here by `no option` */
@@ -100,7 +102,7 @@ struct proxy {
 	struct fe_counters *fe_count; /* [worker_count + 1], cache-line aligned each */
 	struct be_counters *be_count;
 	uint64_t last_change_s;      /* wall clock of the last up/down change (control thread) */
-	uint64_t down_time_s;
+	uint64_t down_time_s, down_trans;
 
 	void *ext;                   /* ext_total(EXT_PROXY) bytes */
 };

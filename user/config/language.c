@@ -1,0 +1,17 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Registers what the language has without any other module.
+ */
+#include "config/language.h"
+
+#include "config/reader.h"
+
+void config_language_init(void)
+{
+	kw_global_init();
+	kw_proxy_init();
+	kw_timeout_init();
+	kw_bind_init();
+	kw_server_init();
+	checks_init();
+}

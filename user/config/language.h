@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * language.h - the files of this folder that register rows; config_language_init() calls them all. Control thread.
+ */
+#ifndef LBD_CONFIG_LANGUAGE_H
+#define LBD_CONFIG_LANGUAGE_H
+
+void kw_global_init(void);
+void kw_tune_init(void);
+void kw_environment_init(void);
+void kw_proxy_init(void);
+void kw_option_init(void);
+void kw_timeout_init(void);
+void kw_bind_init(void);
+void kw_server_init(void);
+void checks_init(void);
+
+#endif

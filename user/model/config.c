@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The configuration of this process: making it, and finding things in it. Built by the control thread, immutable
+ * once the workers run.
+ */
+#include "model/config.h"
+
+#include <xxhash.h>
+
+#include "model/proxy.h"
+
+struct config *config;
+
+struct config *config_new(struct diag *d)
+{
+	struct config *cfg = xzalloc(sizeof(*cfg));
+	struct global *g = &cfg->global;
+
+	arena_init(&cfg->arena, 256 * 1024);
+	list_init(&cfg->proxies);
+	list_init(&cfg->defaults);
+	list_init(&g->log_targets);
+	list_init(&g->stats_listeners);
+	cfg->diag = d;
+	g->bufsize = 16384;
+	g->maxrewrite = 1024;
+	g->stats_timeout_ms = 10000;
+	g->stats_maxconn = 10;
+	g->uid = g->gid = 0;
+	return cfg;
+}
+
+static struct proxy **bucket(struct config *cfg, const char *name)
+{
+	return &cfg->by_name[XXH64(name, strlen(name), 0) % CONFIG_NAME_BUCKETS];
+}
+
+void config_add_proxy(struct config *cfg, struct proxy *px)
+{
+	struct proxy **at = bucket(cfg, px->name);
+
+	list_add_tail(&cfg->proxies, &px->node);
+	while (*at)
+		at = &(*at)->name_next;
+	*at = px;
+}
+
+struct proxy *config_find_proxy(struct config *cfg, const char *name, unsigned int caps)
+{
+	for (struct proxy *px = *bucket(cfg, name); px; px = px->name_next)
+		if ((px->caps & caps) && !strcmp(px->name, name))
+			return px;
+	return NULL;
+}
