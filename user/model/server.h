@@ -45,6 +45,11 @@ struct server_live {
 	uint64_t down_time_s, down_trans;
 	const char *change_cause;    /* words for logs and the page; static or owned by the module that set it */
 	uint64_t failed_checks;
+	_Atomic uint32_t addr_version; /* odd while addr is being written */
+	/* Published by the module that checks the server, for the words of its state ("UP 2/3"). */
+	bool checked;                /* has checks or is tracked: else "no check" */
+	_Atomic int health;          /* 0 .. rise + fall - 1; below rise: down */
+	int rise, fall;
 };
 
 struct server {
@@ -84,7 +89,15 @@ static inline void *server_ext(const struct server *s, const struct ext *e)
 	return ext_at(s->ext, e);
 }
 
+/* A server of @px with what its default-server set; not yet in px->servers: server_attach(). */
 struct server *server_new(struct config *cfg, struct proxy *px, const char *name, struct place at);
+
+/* Appends it to its backend and gives it its index. */
+void server_attach(struct server *s);
+/* Starts its live part from the configured values; counts it in its backend. Once, when all is read. */
+void server_live_init(struct server *s);
+/* Waiting in its own queue now. */
+uint32_t server_queued(const struct server *s);
 
 /* May new connections be sent there (running or starting, not in maintenance, not drained, weight > 0)? */
 bool server_is_usable(const struct server *s);
@@ -92,6 +105,9 @@ bool server_is_usable(const struct server *s);
 bool server_is_willing(const struct server *s);
 /* "UP", "DOWN", "MAINT", "DRAIN", "NOLB", "no check" ... as the statistics' status column says. */
 const char *server_state_text(const struct server *s, char *buf, size_t size);
+
+/* Where the words about changed servers go: level as in log/log.h. Set by the start sequence (the log module). */
+extern void (*server_say)(const struct proxy *px, int level, const char *text);
 
 /* ---- changes: control thread only. Each logs in HAProxy's words, updates proxy counts, and tells the listeners. ---- */
 enum server_event {
