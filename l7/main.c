@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The program's entry. The order of initialisation is this visible list: each call registers rows in tables.
+ */
+#include "config/reader.h"
+#include "process/start.h"
+
+int main(int argc, char **argv)
+{
+	/* the configuration language */
+	config_language_init();
+
+	return lbd_main(argc, argv);
+}
