@@ -149,7 +149,8 @@ struct lbd_service {
 	__u32 half_ticks;	/* after one FIN; 0: as idle_ticks */
 	__u32 udp_ticks;	/* reserved for UDP */
 	__u32 maxconn;		/* reserved: frontend limit; 0: none */
-	__u8 reserved[24];
+	__u32 expired;		/* flows ended by user space's sweep; belongs to flows_closed */
+	__u8 reserved[20];
 };
 LBD_ASSERT_SIZE(struct lbd_service, 64);
 
@@ -187,7 +188,7 @@ LBD_ASSERT_SIZE(struct lbd_server, 64);
 
 struct lbd_load {	/* one per server slot, shared by all CPUs, changed by atomic adds only */
 	__s32 flows;	/* embryonic and established */
-	__u32 pad;
+	__u32 expired;	/* ended by user space's sweep; belongs to flows_closed */
 };
 LBD_ASSERT_SIZE(struct lbd_load, 8);
 
