@@ -102,7 +102,7 @@ PROGRAMS  := $(if $(MAIN_SRC),$(O)/lbd) $(if $(ADM_MAIN),$(O)/lbadm)
 
 # ---- What people call -----------------------------------------------------------------------
 
-.PHONY: all help deps deps-check install clean distclean
+.PHONY: all help deps deps-check install clean
 all: deps-check $(BPF_OBJ) $(SKELS) $(LIBS) $(PROGRAMS)  ## build lbd, lbadm and the BPF programs into build/
 
 deps:        ## install the Debian packages that are missing (tools/deps/packages.txt)
@@ -122,6 +122,9 @@ install: all ## install lbd and lbadm below $(PREFIX)
 	$(Q)if [ -f conf/lbd.service ]; then install -d $(DESTDIR)$(PREFIX)/lib/systemd/system && \
 		install -m 644 conf/lbd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/; fi
 
+print-%:
+	$(Q)echo '$($*)'
+
 clean:       ## remove what was built
 	rm -rf $(O)
 
@@ -133,7 +136,7 @@ tests: $(UNIT_BIN) $(BPFT_BIN) $(NETC_BIN) $(THELP_BIN)
 check: deps  ## install what is missing, build, run every test (at most 12 minutes)
 	$(Q)$(MAKE) --no-print-directory check-run
 
-check-run: all tests
+check-run: all tests check-headers
 	$(Q)O=$(O) selftests/run $(T)
 
 check-unit: $(UNIT_BIN) ## unit tests only
@@ -149,8 +152,6 @@ check-long: deps ## what takes longer than `make check` may
 demo: deps   ## the main job, shown in network namespaces (DEMO_SECONDS=n ends by itself)
 	$(Q)$(MAKE) --no-print-directory all
 	$(Q)O=$(O) tools/demo/demo
-
--include $(wildcard tools/build/*.mk)
 
 # ---- Rules ----------------------------------------------------------------------------------
 
@@ -222,6 +223,8 @@ $(BENCH_BIN) $(THELP_BIN): $(O)/selftests/%: $(O)/obj/selftests/%.o
 	$(call link,-lm)
 $(FUZZ_BIN): $(O)/selftests/%: $(O)/obj/selftests/%.o $(LIBS)
 	$(call link,$(PKG_LIBS) -fsanitize=fuzzer)
+
+include $(sort $(wildcard tools/build/*.mk))
 
 .SECONDARY:
 -include $(shell find $(O)/obj $(O)/bpf -name '*.d' 2>/dev/null)

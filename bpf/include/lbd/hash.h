@@ -155,38 +155,39 @@ LBD_HASH_FN __u32 lbd_table_slot(__u32 number, __u32 size)
 }
 
 /*
- * Zero, which the verifier cannot know to be zero: else it walks every path of a search with exact
- * values, 2^26 of them, instead of seeing that all states of one step are alike.
+ * All ones if a < b, else 0, without a branch: the verifier would follow both sides of each of a
+ * search's steps, 2^26 paths. The barrier keeps clang from making a branch of it again.
  */
-LBD_HASH_FN __u32 lbd_opaque_zero(__u32 any)
+LBD_HASH_FN __u32 lbd_less_mask(__u32 a, __u32 b)
 {
-#ifdef __bpf__
-	__u32 same = any;
+	__u64 borrow = (__u64)a - b;
 
-	asm volatile("" : "+r"(same));
-	return same ^ any;
-#else
-	return 0;
+#ifdef __bpf__
+	asm volatile("" : "+r"(borrow));
 #endif
+	return -(__u32)(borrow >> 63);
 }
 
 /*
  * Ring: the index of the point nearest to `number` among `n` sorted ones (0 < n <= LBD_RING_POINTS_MAX).
  * `point_at(ctx, i)` reads the position of point i: an array in user space, a map look-up in BPF; being
  * inlined it costs no call. On equal distance the previous point wins. Always LBD_RING_HALVINGS steps,
- * those beyond n without a read.
+ * those longer than n without a read.
  */
 LBD_HASH_FN __u32 lbd_ring_find(__u32 number, __u32 n, __u32 (*point_at)(void *ctx, __u32 i),
 				void *ctx)
 {
-	__u32 below = lbd_opaque_zero(number); /* how many points lie before `number` */
+	__u32 below = 0; /* how many points lie before `number` */
 	__u32 prev, next;
 
 	for (__u32 bit = LBD_RING_HALVINGS; bit > 0; bit--) {
-		__u32 try = below + (1u << (bit - 1));
+		__u32 by = 1u << (bit - 1), try = below + by, beyond, at;
 
-		if (try <= n && point_at(ctx, try - 1) < number)
-			below = try;
+		if (by > n)
+			continue;
+		beyond = lbd_less_mask(n, try);
+		at = (try & ~beyond) | (n & beyond);
+		below += by & ~beyond & lbd_less_mask(point_at(ctx, at - 1), number);
 	}
 	next = below < n ? below : 0;
 	prev = below > 0 ? below - 1 : n - 1;

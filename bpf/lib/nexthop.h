@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * nexthop.h - device and MACs for an address: what the daemon resolved while it is alive, else the
+ * kernel's routes. Changes nothing.
+ */
+#ifndef LBD_LIB_NEXTHOP_H
+#define LBD_LIB_NEXTHOP_H
+
+static __always_inline bool nexthop_cached(struct pkt *p, __u32 slot)
+{
+	struct lbd_nexthop *nh = map_at(nexthop, slot);
+
+	if (!slot || !nh || !(nh->flags & LBD_NH_USED))
+		return false;
+	p->nexthop = slot;
+	p->out_ifindex = nh->ifindex;
+	if (!(nh->flags & LBD_NH_MAC))
+		return false;
+	__builtin_memcpy(p->dmac, nh->dmac, 6);
+	__builtin_memcpy(p->smac, nh->smac, 6);
+	p->has_mac = 1;
+	return true;
+}
+
+static __always_inline __u32 route_find(const union lbd_addr *dst)
+{
+	struct lbd_prefix key = { .len = 128, .addr = *dst };
+	__u32 *slot = bpf_map_lookup_elem(&route, &key);
+
+	return slot ? *slot : 0;
+}
+
+/* Asks the kernel. STEP_NEXT (perhaps without a MAC), or a reason. */
+step nexthop_fib(ctx_t *ctx, struct pkt *p, __u32 cached)
+{
+	struct bpf_fib_lookup fib = { .family = AF_INET, .l4_protocol = p->proto,
+				      .ifindex = p->ifindex, .ipv4_src = p->new_src.w[3],
+				      .ipv4_dst = p->new_dst.w[3] };
+	long r;
+
+	if (!ctx_is_gso(ctx))
+		fib.tot_len = p->len;
+	r = bpf_fib_lookup(ctx, &fib, sizeof(fib), 0);
+	p->steps |= LBD_X_NEXTHOP_FIB;
+	if (likely(r == BPF_FIB_LKUP_RET_SUCCESS)) {
+		__builtin_memcpy(p->dmac, fib.dmac, 6);
+		__builtin_memcpy(p->smac, fib.smac, 6);
+		p->out_ifindex = fib.ifindex;
+		p->has_mac = 1;
+		return STEP_NEXT;
+	}
+	if (r == BPF_FIB_LKUP_RET_NO_NEIGH) {
+		p->out_ifindex = fib.ifindex;
+		return STEP_NEXT;
+	}
+	if (r == BPF_FIB_LKUP_RET_FRAG_NEEDED)
+		return LBD_R_TOO_BIG;
+	/* Forwarding is off on this host: what the daemon knew last is the best there is. */
+	if (r == BPF_FIB_LKUP_RET_FWD_DISABLED && cached)
+		return nexthop_cached(p, cached) || p->out_ifindex ? STEP_NEXT : LBD_R_NO_ROUTE;
+	return LBD_R_NO_ROUTE;
+}
+
+/* Where p->new_dst is reached; @slot: the server's nexthop, 0 to look in the routes. */
+step next_hop(ctx_t *ctx, struct pkt *p, __u32 slot)
+{
+	struct lbd_control *c = map_at(control, 0);
+	int r;
+
+	if (!c)
+		return LBD_R_INTERNAL;
+	if (!slot)
+		slot = route_find(&p->new_dst);
+	if (unlikely((__s32)(p->tick - c->heartbeat) > (__s32)LBD_HEARTBEAT_TICKS ||
+		     !nexthop_cached(p, slot))) {
+		p->has_mac = 0;
+		r = nexthop_fib(ctx, p, slot);
+		if (r != STEP_NEXT)
+			return r;
+	}
+	p->steps |= LBD_X_NEXTHOP;
+	return ctx_may_send(ctx, p);
+}
+
+#endif
