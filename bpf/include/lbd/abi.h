@@ -421,6 +421,6 @@ struct lbd_explain {	/* one element, written only by the dry-run load of the sam
 	__u32 tick;
 	__u64 reserved;
 };
-LBD_ASSERT_SIZE(struct lbd_explain, 120);
+LBD_ASSERT_SIZE(struct lbd_explain, 104);
 
 #endif
