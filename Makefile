@@ -130,7 +130,8 @@ clean:       ## remove what was built
 
 # ---- Tests ----------------------------------------------------------------------------------
 
-.PHONY: check check-build check-unit check-bpf check-run check-long tests demo bench bench-record
+.PHONY: check check-unit check-bpf check-run check-long tests bench-tools demo
+bench-tools: $(BENCH_BIN)
 tests: $(UNIT_BIN) $(BPFT_BIN) $(NETC_BIN) $(THELP_BIN)
 
 check: deps  ## install what is missing, build, run every test (at most 12 minutes)
