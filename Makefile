@@ -15,7 +15,7 @@ JOBS     ?= $(shell nproc 2>/dev/null || echo 2)
 Q        := $(if $(V),,@)
 say       = $(if $(V),@:,@printf '  %-8s %s\n' $(1) $(2))
 
-ifeq ($(filter -j%,$(MAKEFLAGS)),)
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(JOBS)
 endif
 MAKEFLAGS += --no-builtin-rules
@@ -132,6 +132,7 @@ clean:       ## remove what was built
 
 .PHONY: check check-unit check-bpf check-run check-long tests bench-tools demo
 bench-tools: $(BENCH_BIN)
+	@:
 tests: $(UNIT_BIN) $(BPFT_BIN) $(NETC_BIN) $(THELP_BIN)
 
 check: deps  ## install what is missing, build, run every test (at most 12 minutes)
