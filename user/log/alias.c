@@ -441,7 +441,7 @@ void log_alias_init(void)
 	static const struct name_walker walker = { "log", walk_names };
 
 	if (gethostname(own_host, sizeof(own_host) - 1))
-		strcpy(own_host, "localhost");
+		snprintf(own_host, sizeof(own_host), "localhost");
 	log_alias_register(rows, ARRAY_SIZE(rows));
 	names_register(&walker);
 }
