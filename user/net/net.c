@@ -332,6 +332,47 @@ int net_route_get(const struct addr *to, struct net_route *out)
 	return 0;
 }
 
+static bool fill_gateway_route(struct rtnl_route *r, struct net_gateway_route *out)
+{
+	struct rtnl_nexthop *nh = rtnl_route_nexthop_n(r, 0);
+	struct nl_addr *dst = rtnl_route_get_dst(r), *via;
+
+	if (rtnl_route_get_table(r) != RT_TABLE_MAIN || rtnl_route_get_type(r) != RTN_UNICAST || !nh ||
+	    rtnl_route_get_nnexthops(r) != 1 || !dst)
+		return false;
+	via = rtnl_route_nh_get_gateway(nh);
+	memset(out, 0, sizeof(*out));
+	if (!via || !addr_from_nl(&out->via.gateway, via))
+		return false;
+	out->prefix = (int)nl_addr_get_prefixlen(dst);
+	if (!addr_from_nl(&out->to, dst)) { /* a default route has an empty destination */
+		if (out->prefix)
+			return false;
+		out->to.family = out->via.gateway.family;
+	}
+	out->via.ifindex = rtnl_route_nh_get_ifindex(nh);
+	return true;
+}
+
+int net_gateway_routes(struct net_gateway_route *out, int max)
+{
+	struct nl_cache *routes;
+	struct net_gateway_route one;
+	int n = 0, err = rtnl_route_alloc_cache(ask, AF_UNSPEC, 0, &routes);
+
+	if (err)
+		return nle_to_errno(err);
+	for (struct nl_object *o = nl_cache_get_first(routes); o; o = nl_cache_get_next(o)) {
+		if (!fill_gateway_route((struct rtnl_route *)o, &one))
+			continue;
+		if (n < max)
+			out[n] = one;
+		n++;
+	}
+	nl_cache_free(routes);
+	return n;
+}
+
 bool net_rules_are_default(void)
 {
 	struct nl_cache *rules;

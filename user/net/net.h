@@ -60,6 +60,16 @@ int net_link_by_index(int ifindex, struct net_link *out);
 int net_route_get(const struct addr *to, struct net_route *out);
 /* The neighbour's MAC when the kernel holds it valid; 0 or -ENOENT. */
 int net_neighbour_get(int ifindex, const struct addr *ip, uint8_t mac[6]);
+/*
+ * The unicast routes of the main table that have a gateway, at most @max: destination, prefix length, the way.
+ * Returns how many there are (more than @max: the table is too large to copy), or -errno. O(routes).
+ */
+struct net_gateway_route {
+	struct addr to;      /* port 0; all zero with prefix 0: default */
+	int prefix;
+	struct net_route via;
+};
+int net_gateway_routes(struct net_gateway_route *out, int max);
 /* Asks the kernel to resolve it and to keep it resolved (NTF_EXT_MANAGED, 5.16). 0 or -errno. */
 int net_neighbour_manage(int ifindex, const struct addr *ip);
 void net_neighbours_each(void (*fn)(void *ctx, const struct net_neighbour *n), void *ctx);
