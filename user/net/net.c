@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * net.c - the host's network over netlink. See net.h. Control thread.
- * Links, addresses and neighbours are libnl caches kept by its cache manager; routes are only listened to (a full
- * table may have a million) and asked for one by one.
+ * Addresses and neighbours are libnl caches kept by its cache manager. Links and routes are only listened to and asked for
+ * one by one: a full routing table may have a million entries, and libnl 3.7's link cache keeps a deleted veth.
  */
 #include "net/net.h"
 #include "loop/loop.h"
@@ -21,11 +21,11 @@
 #include <unistd.h>
 
 static struct nl_cache_mngr *manager;
-static struct nl_cache *links, *addrs, *neighbours;
+static struct nl_cache *addrs, *neighbours;
 static struct nl_sock *ask;         /* synchronous requests */
-static struct nl_sock *route_news;  /* route and rule notifications */
+static struct nl_sock *news;        /* link, route and rule notifications */
 static struct loop *net_loop;
-static struct io manager_io, route_io;
+static struct io manager_io, news_io;
 static struct task tell_task;
 static unsigned int pending;
 static struct list watchers = LIST_INIT(watchers);
@@ -53,11 +53,6 @@ void net_watch(struct net_watcher *w)
 	list_add_tail(&watchers, &w->node);
 }
 
-static void on_link(struct nl_cache *c, struct nl_object *o, int action, void *ctx)
-{
-	net_note(NET_EV_LINK);
-}
-
 static void on_addr(struct nl_cache *c, struct nl_object *o, int action, void *ctx)
 {
 	net_note(NET_EV_ADDR);
@@ -68,9 +63,11 @@ static void on_neighbour(struct nl_cache *c, struct nl_object *o, int action, vo
 	net_note(NET_EV_NEIGH);
 }
 
-static int on_route(struct nl_msg *m, void *ctx)
+static int on_news(struct nl_msg *m, void *ctx)
 {
-	net_note(NET_EV_ROUTE);
+	int type = nlmsg_hdr(m)->nlmsg_type;
+
+	net_note(type == RTM_NEWLINK || type == RTM_DELLINK ? NET_EV_LINK : NET_EV_ROUTE);
 	return NL_OK;
 }
 
@@ -78,22 +75,21 @@ static void on_manager_readable(struct io *io, uint32_t ep)
 {
 	/* an overrun (-NLE_NOMEM) means lost news: everything may have changed */
 	if (nl_cache_mngr_data_ready(manager) < 0) {
-		nl_cache_refill(ask, links);
 		nl_cache_refill(ask, addrs);
 		nl_cache_refill(ask, neighbours);
-		net_note(NET_EV_LINK | NET_EV_ADDR | NET_EV_NEIGH);
+		net_note(NET_EV_ADDR | NET_EV_NEIGH);
 	}
 }
 
-static void on_route_readable(struct io *io, uint32_t ep)
+static void on_news_readable(struct io *io, uint32_t ep)
 {
 	int err;
 
 	do {
-		err = nl_recvmsgs_default(route_news);
+		err = nl_recvmsgs_default(news);
 	} while (err >= 0);
-	if (err == -NLE_NOMEM)
-		net_note(NET_EV_ROUTE);
+	if (err == -NLE_NOMEM) /* overrun */
+		net_note(NET_EV_ROUTE | NET_EV_LINK);
 }
 
 /* ---- opening ---- */
@@ -123,29 +119,27 @@ static int open_caches(void)
 
 	if (err)
 		return err;
-	err = nl_cache_mngr_add(manager, "route/link", on_link, NULL, &links);
-	if (!err)
-		err = nl_cache_mngr_add(manager, "route/addr", on_addr, NULL, &addrs);
+	err = nl_cache_mngr_add(manager, "route/addr", on_addr, NULL, &addrs);
 	if (!err)
 		err = nl_cache_mngr_add(manager, "route/neigh", on_neighbour, NULL, &neighbours);
 	return err;
 }
 
-static int open_route_news(void)
+static int open_news(void)
 {
 	int err;
 
-	route_news = nl_socket_alloc();
-	if (!route_news)
+	news = nl_socket_alloc();
+	if (!news)
 		return -NLE_NOMEM;
-	nl_socket_disable_seq_check(route_news);
-	nl_socket_modify_cb(route_news, NL_CB_VALID, NL_CB_CUSTOM, on_route, NULL);
-	err = nl_connect(route_news, NETLINK_ROUTE);
+	nl_socket_disable_seq_check(news);
+	nl_socket_modify_cb(news, NL_CB_VALID, NL_CB_CUSTOM, on_news, NULL);
+	err = nl_connect(news, NETLINK_ROUTE);
 	if (!err)
-		err = nl_socket_add_memberships(route_news, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
+		err = nl_socket_add_memberships(news, RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
 						RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, 0);
 	if (!err)
-		err = nl_socket_set_nonblocking(route_news);
+		err = nl_socket_set_nonblocking(news);
 	return err;
 }
 
@@ -164,18 +158,18 @@ int net_open(struct loop *l)
 	if (!err)
 		err = open_caches();
 	if (!err)
-		err = open_route_news();
+		err = open_news();
 	if (err) {
 		net_close();
 		return nle_to_errno(err);
 	}
 	manager_io.fd = nl_cache_mngr_get_fd(manager);
 	manager_io.on_event = on_manager_readable;
-	route_io.fd = nl_socket_get_fd(route_news);
-	route_io.on_event = on_route_readable;
+	news_io.fd = nl_socket_get_fd(news);
+	news_io.on_event = on_news_readable;
 	err = loop_io_add(l, &manager_io, EPOLLIN);
 	if (!err)
-		err = loop_io_add(l, &route_io, EPOLLIN | EPOLLET);
+		err = loop_io_add(l, &news_io, EPOLLIN | EPOLLET);
 	return err;
 }
 
@@ -185,17 +179,17 @@ void net_close(void)
 		loop_io_del(net_loop, &manager_io);
 		nl_cache_mngr_free(manager);
 	}
-	if (route_news) {
-		loop_io_del(net_loop, &route_io);
-		nl_socket_free(route_news);
+	if (news) {
+		loop_io_del(net_loop, &news_io);
+		nl_socket_free(news);
 	}
 	if (ask)
 		nl_socket_free(ask);
 	if (net_loop)
 		task_cancel(net_loop, &tell_task);
 	manager = NULL;
-	links = addrs = neighbours = NULL;
-	route_news = ask = NULL;
+	addrs = neighbours = NULL;
+	news = ask = NULL;
 	net_loop = NULL;
 }
 
@@ -223,9 +217,11 @@ static void fill_link(struct rtnl_link *from, struct net_link *out)
 	}
 }
 
-static int take_link(struct rtnl_link *link, struct net_link *out)
+static int ask_link(int ifindex, const char *name, struct net_link *out)
 {
-	if (!link)
+	struct rtnl_link *link;
+
+	if (rtnl_link_get_kernel(ask, ifindex, name, &link))
 		return -ENODEV;
 	fill_link(link, out);
 	rtnl_link_put(link);
@@ -234,12 +230,12 @@ static int take_link(struct rtnl_link *link, struct net_link *out)
 
 int net_link_by_name(const char *name, struct net_link *out)
 {
-	return take_link(rtnl_link_get_by_name(links, name), out);
+	return ask_link(0, name, out);
 }
 
 int net_link_by_index(int ifindex, struct net_link *out)
 {
-	return take_link(rtnl_link_get(links, ifindex), out);
+	return ask_link(ifindex, NULL, out);
 }
 
 /* ---- addresses ---- */

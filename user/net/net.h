@@ -53,7 +53,7 @@ int net_open(struct loop *l);
 void net_close(void);
 void net_watch(struct net_watcher *w);
 
-/* 0 or -ENODEV. */
+/* 0 or -ENODEV. One system call. */
 int net_link_by_name(const char *name, struct net_link *out);
 int net_link_by_index(int ifindex, struct net_link *out);
 /* Asks the kernel's own routing (rules included). 0, or -ENETUNREACH, -EHOSTUNREACH... O(1), one system call. */
