@@ -2,6 +2,7 @@
 /*
  * The program's entry. The order of initialisation is this visible list: each call registers rows in tables.
  */
+#include "balance/balance.h"
 #include "config/reader.h"
 #include "process/start.h"
 
@@ -9,6 +10,7 @@ int main(int argc, char **argv)
 {
 	/* the configuration language */
 	config_language_init();
+	balance_init();
 
 	return lbd_main(argc, argv);
 }

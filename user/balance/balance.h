@@ -13,6 +13,8 @@ struct stream;
 /* What a pick may look at. The key is only read by hashing algorithms. */
 struct pick_request {
 	const struct addr *client;   /* source address; family ADDR_NONE: none */
+	const struct addr *dst;      /* the address the client connected to; only read by `hash 5-tuple`, may be NULL */
+	bool is_udp;
 	bool listener_is_ip6;        /* the family of the listener decides the words (hashing.md) */
 	struct slice key;            /* bytes for uri, url_param, hdr, hash; n == 0: none */
 	bool has_key;
@@ -21,11 +23,16 @@ struct pick_request {
 };
 
 struct balance_algorithm {
-	const char *name;            /* "roundrobin": first word of `balance` */
-	bool is_static;              /* weights only 0 % and 100 % at run time */
+	const char *name;            /* "roundrobin": first word of `balance`, up to a parenthesis */
+	bool is_static;              /* weights only 0 % and 100 % at run time: ask balance_is_static() */
+	bool by_hash;                /* looks servers up as `hash-type` says; static only when that is map-based */
 	bool takes_avoided;          /* deterministic: a full server is not skipped, the request queues for it */
-	/* Parses what stands behind the name; 0 or -1 with an error said. NULL: no arguments. */
+	/* Parses from word @arg, the algorithm's name, on ("random(3)", "uri len 8"); b->conf is its own and is
+	 * inherited from defaults sections. 0 or -1 with an error said. NULL: no arguments. */
 	int (*parse)(struct cfg_line *l, int arg, struct balance *b);
+	const char *usage;           /* "random[(<draws>)]"; NULL: the name alone */
+	/* Optional: once, after the configuration is read (b->px is known). 0 or -1 with an error said. */
+	int (*check)(struct balance *b, struct diag *d);
 	/* (Re)builds the snapshot from the servers' present state. Control thread; also at start. */
 	int (*rebuild)(struct balance *b);
 	/* NULL: nothing usable (or all usable ones are full and ignore_full is not set). Any worker, no lock held. */
@@ -33,7 +40,8 @@ struct balance_algorithm {
 	/* Optional: a connection was given to / has left @s (leastconn). Any worker. */
 	void (*took)(struct balance *b, struct server *s);
 	void (*dropped)(struct balance *b, struct server *s);
-	/* How the data path expresses it: "table", "ring", "walk", "random", "least", NULL: not in the kernel */
+	/* How the data path expresses it: "walk", "random", "least"; by_hash algorithms by balance_kernel_form();
+	 * NULL: not in the kernel */
 	const char *kernel_form;
 	enum kernel_meaning kernel;
 	const char *kernel_says;
@@ -53,7 +61,31 @@ struct balance {
 	void *conf;                  /* the algorithm's parsed arguments */
 	void *snapshot;              /* RCU: the algorithm's table; replaced whole */
 	void *state;                 /* the algorithm's mutable state (cursor, heap), with its own lock */
+	struct place at, hash_at;    /* of the `balance` and `hash-type` lines; no file: by default */
+	struct list dirty;           /* waits for its rebuild (balance.c) */
 };
+
+/* Does the algorithm, with its hash-type, take only weights 0 % and 100 % at run time? */
+bool balance_is_static(const struct balance *b);
+/* "table" or "ring" for hashes, else the row's. */
+const char *balance_kernel_form(const struct balance *b);
+/*
+ * The backend's servers that take part now, in file order, as the builders of balance/build.h want them; `index` is
+ * server.index. @t has room for be->nservers. Returns how many. The data path builds its slots from the same list.
+ */
+struct lb_target;
+size_t balance_targets(const struct proxy *be, struct lb_target *t);
+/* What a client address is turned into before the look-up (<lbd/hash.h>); false: it has no IP address. */
+bool balance_client_number(const struct balance *b, const struct addr *client, bool listener_is_ip6, uint32_t *number);
+
+/* At its limit (dynamic between minconn and maxconn), or others wait for it already. Any worker. */
+bool balance_server_is_full(const struct server *s);
+
+/* Shall a pick pass @s over? True for a full one (unless full ones are taken too) and the one to avoid. */
+static inline bool pick_request_skips(const struct pick_request *r, const struct server *s)
+{
+	return s == r->avoid || !server_is_usable(s) || (!r->ignore_full && balance_server_is_full(s));
+}
 
 /* Picks for a stream; NULL: none usable. Counts nothing; the caller takes the slot (stream/upstream.h). */
 struct server *balance_pick(struct proxy *be, const struct pick_request *r);

@@ -250,7 +250,7 @@ const char *server_set_weight(struct server *s, const char *text)
 	} else if (w < 0 || w > 256) {
 		return "Absolute weight can only be between 0 and 256 inclusive.\n";
 	}
-	if (b && b->algo && b->algo->is_static && w != 0 && w != (long)s->weight)
+	if (b && balance_is_static(b) && w != 0 && w != (long)s->weight)
 		return "Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.\n";
 	atomic_store(&s->live.uweight, (uint32_t)w);
 	atomic_store(&s->live.eweight, (uint32_t)w);

@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Balancing: the table of algorithms, a backend's balance state from start to every change, and the pick.
+ * Not here: the algorithms (a file each) and the words of the configuration (conf.c).
+ *
+ * Rows, checks and rebuilds run in the control thread (before the workers start it is the only one);
+ * balance_pick(), balance_took() and balance_dropped() in any worker.
+ */
+#include "balance/balance.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "balance/build.h"
+#include "balance/private.h"
+#include "loop/thread.h"
+
+/* Backends with more servers are rebuilt once per loop round, not with every single change. */
+#define REBUILD_AT_ONCE_SERVERS 64
+
+static const struct balance_algorithm **rows;
+static size_t row_count;
+
+/* ---- the table ---- */
+
+void balance_register(const struct balance_algorithm *table, size_t n)
+{
+	rows = xrealloc(rows, (row_count + n) * sizeof(*rows));
+	for (size_t i = 0; i < n; i++)
+		rows[row_count++] = &table[i];
+}
+
+const struct balance_algorithm *balance_find(struct slice name)
+{
+	for (size_t i = 0; i < row_count; i++)
+		if (slice_eq_z(name, rows[i]->name))
+			return rows[i];
+	return NULL;
+}
+
+const struct balance_algorithm *balance_row(size_t i)
+{
+	return i < row_count ? rows[i] : NULL;
+}
+
+bool balance_is_static(const struct balance *b)
+{
+	return b->algo && b->algo->is_static && (!b->algo->by_hash || b->hash_type == HASH_MAP_BASED);
+}
+
+const char *balance_kernel_form(const struct balance *b)
+{
+	if (b->algo->by_hash)
+		return b->hash_type == HASH_CONSISTENT ? "ring" : "table";
+	return b->algo->kernel_form;
+}
+
+/* ---- servers as the builders see them ---- */
+
+size_t balance_targets(const struct proxy *be, struct lb_target *t)
+{
+	const struct server *s;
+	size_t n = 0;
+
+	list_for_each_entry(s, &be->servers, node) {
+		uint32_t weight = atomic_load_explicit(&s->live.eweight, memory_order_relaxed);
+		struct addr a;
+
+		server_addr(s, &a);
+		t[n] = (struct lb_target){
+			.index = s->index,
+			.id = s->puid,
+			.weight = server_is_usable(s) ? weight * LB_WEIGHT_SCALE : 0,
+			.backup = s->backup,
+			.family = a.family,
+			.port = a.port,
+		};
+		memcpy(t[n].addr, a.ip, sizeof(t[n].addr));
+		n++;
+	}
+	return lb_targets_usable(t, n, be->options & PX_O_ALLBACKUPS);
+}
+
+/* `minconn`: the limit grows with the backend's load, from minconn up to maxconn at `fullconn`. */
+static uint32_t server_limit_now(const struct server *s)
+{
+	uint32_t max = atomic_load_explicit(&s->live.maxconn, memory_order_relaxed), full = s->px->fullconn, load;
+
+	if (!max || !s->minconn || s->minconn >= max || !full)
+		return max;
+	load = atomic_load_explicit(&s->px->be_conns, memory_order_relaxed);
+	if (load >= full)
+		return max;
+	load = (uint64_t)max * load / full;
+	return load > s->minconn ? load : s->minconn;
+}
+
+bool balance_server_is_full(const struct server *s)
+{
+	uint32_t limit = server_limit_now(s);
+
+	return limit && (atomic_load_explicit(&s->load.queued, memory_order_relaxed) ||
+			 atomic_load_explicit(&s->load.served, memory_order_relaxed) >= limit);
+}
+
+/* ---- picking ---- */
+
+struct server *balance_pick(struct proxy *be, const struct pick_request *r)
+{
+	struct balance *b = be->balance;
+	struct server *s = b->algo->pick(b, r);
+
+	if (!s && r->avoid) { /* better the same one again than none */
+		struct pick_request again = *r;
+
+		again.avoid = NULL;
+		s = b->algo->pick(b, &again);
+	}
+	return s;
+}
+
+void balance_took(struct server *s)
+{
+	struct balance *b = s->px->balance;
+
+	if (b && b->algo->took)
+		b->algo->took(b, s);
+}
+
+void balance_dropped(struct server *s)
+{
+	struct balance *b = s->px->balance;
+
+	if (b && b->algo->dropped)
+		b->algo->dropped(b, s);
+}
+
+/* ---- rebuilding after changes ---- */
+
+static struct list dirty = LIST_INIT(dirty);
+static struct task rebuild_task;
+
+/* Out of memory leaves the old state in place; it is tried again with the next change. */
+static void rebuild_dirty(struct task *t)
+{
+	while (!list_empty(&dirty)) {
+		struct balance *b = container_of(dirty.next, struct balance, dirty);
+
+		list_del(&b->dirty);
+		b->algo->rebuild(b);
+	}
+}
+
+static void server_changed(struct server *s, unsigned int events)
+{
+	struct balance *b = s->px->balance;
+
+	if (!b || !(events & (SERVER_EV_STATE | SERVER_EV_WEIGHT | SERVER_EV_ADDED | SERVER_EV_DELETED | SERVER_EV_ADDR)))
+		return;
+	if (s->px->nservers <= REBUILD_AT_ONCE_SERVERS || !on_control_thread()) {
+		b->algo->rebuild(b);
+		return;
+	}
+	if (!list_linked(&b->dirty))
+		list_add_tail(&dirty, &b->dirty);
+	task_wake(&control_loop, &rebuild_task);
+}
+
+/* ---- start ---- */
+
+static void balance_start(struct proxy *px, struct diag *d)
+{
+	struct balance *b = balance_conf_of(px);
+
+	b->px = px;
+	list_init(&b->dirty);
+	if (!b->algo)
+		b->algo = balance_find(SLICE("roundrobin"));
+	if (b->algo->check && b->algo->check(b, d))
+		return;
+	if (b->algo->rebuild(b)) {
+		diag_error(d, b->at.file ? b->at : px->at, "%s '%s': no memory for 'balance %s' over %d servers", proxy_kind(px),
+			   px->name, b->algo->name, px->nservers);
+		return;
+	}
+	px->balance = b;
+}
+
+static void check_balance(struct config *cfg, struct diag *d)
+{
+	struct proxy *px;
+
+	list_for_each_entry(px, &cfg->proxies, node)
+		if (px->caps & PX_BACKEND)
+			balance_start(px, d);
+}
+
+void balance_init(void)
+{
+	static const struct cfg_check checks[] = {
+		{ "balance", CFG_PHASE_BALANCE, check_balance },
+	};
+	static struct server_watcher watcher = { .changed = server_changed };
+
+	task_init(&rebuild_task, rebuild_dirty);
+	balance_conf_init();
+	balance_roundrobin_init();
+	balance_static_rr_init();
+	balance_leastconn_init();
+	balance_first_init();
+	balance_random_init();
+	balance_source_init();
+	balance_tuple_init();
+	cfg_register_checks(checks, ARRAY_SIZE(checks));
+	server_watch(&watcher);
+}

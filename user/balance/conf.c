@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The words `balance` and `hash-type`. They fill a struct balance that hangs in the proxy as the module's own part and
+ * is inherited from defaults sections. Control thread, before the workers start.
+ */
+#include "balance/private.h"
+#include "balance/lookup.h"
+#include "config/keyword.h"
+
+static struct ext balance_ext = { .name = "balance", .bytes = sizeof(struct balance) };
+
+struct balance *balance_conf_of(struct proxy *px)
+{
+	return proxy_ext(px, &balance_ext);
+}
+
+static const char *next_algorithm(void *ctx)
+{
+	size_t *i = ctx;
+	const struct balance_algorithm *row = balance_row((*i)++);
+
+	return row ? row->name : NULL;
+}
+
+/* "'roundrobin', 'static-rr' and 'source'" */
+static const char *all_algorithms(struct arena *a)
+{
+	const struct balance_algorithm *row;
+	char *text = "";
+
+	for (size_t i = 0; (row = balance_row(i)); i++)
+		text = arena_printf(a, "%s%s'%s'", text, !i ? "" : balance_row(i + 1) ? ", " : " and ",
+				    row->usage ? row->usage : row->name);
+	return text;
+}
+
+static int parse_balance(struct cfg_line *l)
+{
+	struct balance *b = balance_conf_of(l->px);
+	const char *word = cfg_arg(l, 0);
+	struct slice name = slice_make(word, strcspn(word, "("));
+	const struct balance_algorithm *algo = balance_find(name);
+	size_t at = 0;
+
+	if (!cfg_argc(l)) /* as in HAProxy: the default */
+		algo = balance_find(SLICE("roundrobin"));
+	if (!algo) {
+		const char *near = diag_nearest(word, next_algorithm, &at);
+
+		return cfg_error(l, l->first_arg, "'balance' has no algorithm '%s'%s%s%s\n  it has %s", word,
+				 near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "", all_algorithms(l->arena));
+	}
+	b->algo = algo;
+	b->at = l->at;
+	b->conf = NULL;
+	if (algo->parse)
+		return algo->parse(l, l->first_arg, b);
+	if (word[name.n])
+		return cfg_error(l, l->first_arg, "'balance %s' takes no argument in parentheses", algo->name);
+	if (cfg_argc(l) > 1)
+		return cfg_warn(l, l->first_arg + 1, "'balance %s' takes no argument, '%s' is ignored", algo->name,
+				cfg_arg(l, 1));
+	return 0;
+}
+
+static const char *const hash_types[] = {
+	[HASH_MAP_BASED] = "map-based",
+	[HASH_CONSISTENT] = "consistent",
+	[HASH_MAGLEV] = "maglev",
+};
+
+static int find_word(const char *const *words, size_t n, const char *word)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(words[i], word))
+			return (int)i;
+	return -1;
+}
+
+static int parse_hash_type(struct cfg_line *l)
+{
+	struct balance *b = balance_conf_of(l->px);
+	const char *names[HASH_FN_COUNT];
+	int type = find_word(hash_types, ARRAY_SIZE(hash_types), cfg_arg(l, 0)), fn = HASH_FN_SDBM;
+
+	for (size_t i = 0; i < HASH_FN_COUNT; i++)
+		names[i] = lookup_fn_name(i);
+	if (!strcmp(cfg_arg(l, 0), "avalanche"))
+		return cfg_error(l, l->first_arg, "'hash-type avalanche' is gone from the language; write "
+						  "'hash-type map-based sdbm avalanche', which chooses the same servers");
+	if (type < 0)
+		return cfg_error(l, l->first_arg, "'hash-type' is 'map-based', 'consistent' or 'maglev', not '%s'", cfg_arg(l, 0));
+	if (cfg_argc(l) > 1)
+		fn = find_word(names, HASH_FN_COUNT, cfg_arg(l, 1));
+	if (fn < 0)
+		return cfg_error(l, l->first_arg + 1, "the function of 'hash-type' is 'sdbm', 'djb2', 'wt6' or 'crc32', not '%s'%s",
+				 cfg_arg(l, 1), !strcmp(cfg_arg(l, 1), "avalanche") ? "; 'avalanche' goes behind it" : "");
+	if (cfg_argc(l) > 2 && strcmp(cfg_arg(l, 2), "avalanche"))
+		return cfg_error(l, l->first_arg + 2, "behind the function 'hash-type' takes only 'avalanche', not '%s'",
+				 cfg_arg(l, 2));
+	b->hash_at = l->at;
+	b->hash_type = (enum hash_type)type;
+	b->hash_fn = (uint8_t)fn;
+	b->hash_fn_set = cfg_argc(l) > 1;
+	b->avalanche = cfg_argc(l) > 2;
+	if (cfg_argc(l) > 3)
+		return cfg_warn(l, l->first_arg + 3, "nothing follows 'avalanche', '%s' is ignored", cfg_arg(l, 3));
+	return 0;
+}
+
+/* For -dK: the names that the words take. */
+static void walk_names(void (*emit)(void *ctx, const char *kind, const char *name), void *ctx)
+{
+	const struct balance_algorithm *row;
+
+	for (size_t i = 0; (row = balance_row(i)); i++)
+		emit(ctx, "balance", row->name);
+	for (size_t i = 0; i < ARRAY_SIZE(hash_types); i++)
+		emit(ctx, "hash-type", hash_types[i]);
+	emit(ctx, "hash-type", "avalanche");
+	for (size_t i = 0; i < HASH_FN_COUNT; i++)
+		emit(ctx, "hash-function", lookup_fn_name(i));
+}
+
+void balance_conf_init(void)
+{
+	static const struct cfg_keyword keywords[] = {
+		{ .name = "balance",
+		  .sections = CFG_DEFAULTS | CFG_BACKEND,
+		  .parse = parse_balance,
+		  .kernel = KERNEL_EXACT,
+		  .usage = "balance <algorithm> [<arguments>]",
+		  .help = "How a server is chosen when nothing (cookie, table, queue) has chosen one; roundrobin by default." },
+		{ .name = "hash-type",
+		  .sections = CFG_DEFAULTS | CFG_BACKEND,
+		  .parse = parse_hash_type,
+		  .kernel = KERNEL_EXACT,
+		  .usage = "hash-type map-based|consistent|maglev [sdbm|djb2|wt6|crc32 [avalanche]]",
+		  .help = "How the number that a balancing hash gives is turned into a server; map-based by default." },
+	};
+	static const struct name_walker names = { "cfg", walk_names };
+
+	ext_register(EXT_PROXY, &balance_ext);
+	cfg_register_keywords(keywords, ARRAY_SIZE(keywords));
+	names_register(&names);
+}
