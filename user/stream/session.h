@@ -22,13 +22,17 @@ struct session_proto {
 	void (*start)(struct session *s);
 	/* Soft stop or frontend shutdown: finish what runs, close when idle. */
 	void (*drain)(struct session *s);
-	/* Stop now (shutdown sessions, process end): log, close. */
+	/* Stop now (shutdown sessions, process end): log, close. Must not free a session or stream before returning:
+	 * mark and wake. */
 	void (*kill)(struct session *s, char term_cause);
 	/* One line of `show sess`. */
 	void (*describe)(struct session *s, struct strbuf *out);
 };
+/* The first one registered for a mode is that mode's default. */
 void session_proto_register(const struct session_proto *p);
 const struct session_proto *session_proto_find(const char *name);
+/* NULL: no protocol speaks this mode. */
+const struct session_proto *session_proto_for_mode(enum proxy_mode mode);
 
 struct session {
 	struct list node;            /* the worker's sessions */
@@ -45,9 +49,13 @@ struct session {
 	void *tracked;               /* policy: stick counters */
 	char proto_part[] __attribute__((aligned(8)));
 };
-enum { SESS_DST_KNOWN = 1, SESS_COUNTED_FE = 2, SESS_DRAINING = 4 };
+enum { SESS_DST_KNOWN = 1, SESS_COUNTED_FE = 2, SESS_DRAINING = 4, SESS_KILLED = 8 };
 
 const struct addr *session_dst(struct session *s);
+/* This worker's sessions (struct session.node). */
+struct list *worker_sessions(void);
+/* A module's clean-up for every session that ends (variables, stick counters). Before the workers start. */
+void session_on_fini(void (*fn)(struct session *s));
 /* Closes the client side, runs the accounting, frees. The protocol has freed its own part before. */
 void session_free(struct session *s);
 static inline void *session_part(struct session *s)
@@ -55,25 +63,67 @@ static inline void *session_part(struct session *s)
 	return s->proto_part;
 }
 
+
+/* ---- the whole process: control thread ---- */
+/* Connections now open, over all threads; and since the start. */
+extern _Atomic uint32_t sessions_active;
+uint64_t sessions_accepted(void);
+/* New connections in the last second, and the highest so far (`show info` ConnRate, MaxConnRate; SessRate is the same). */
+uint32_t sessions_rate(void);
+uint32_t sessions_rate_max(void);
+/* Soft stop: no new connections (queued ones are accepted first), sessions finish; @idle is called once none is left. */
+void sessions_drain(void (*idle)(void));
+bool sessions_draining(void);
+/* Ends sessions now; the termination state says @cause: K (operator), D (server went down), U (server came up). */
+void sessions_kill_all(char cause);
+void sessions_kill_frontend(struct proxy *fe, char cause);
+void sessions_kill_server(struct server *srv, char cause);
+/* The stream of `shutdown session`; @id as struct stream.id. */
+void sessions_kill_stream(uint64_t id, char cause);
+
 /* ---- listeners ---- */
+/* One worker's registration of a listening socket. */
+struct listener_tap {
+	struct io io;
+	struct listener *listener;
+	struct timer again;          /* descriptors are short, or the session rate is reached: try again later */
+	uint32_t batch;              /* connections to accept per event */
+	uint64_t last_poll;          /* loop.polls at the last event */
+	bool off;                    /* taken out of epoll: a limit is reached */
+	struct list node;            /* the worker's taps */
+};
+
 /* A listening socket of this process: one per bind address (and thread with reuseport). */
 struct listener {
-	struct io io;
+	int fd;
 	struct bind_conf *bind;
 	struct proxy *px;
+	const struct session_proto *proto;
 	struct addr addr;
 	const char *path;
 	int tid;                     /* -1: shared by all workers */
-	struct loop *loop;
-	_Atomic bool paused;         /* maxconn reached */
-	struct list node;
+	bool is_ip6;                 /* the family decides the words of address hashes */
+	bool accepts_mapped;         /* IPv6 that takes IPv4 clients too */
+	_Atomic bool paused;         /* a limit is reached in at least one worker */
+	_Atomic bool disabled;       /* `disable frontend` */
+	_Atomic bool closed;
+	_Atomic uint32_t conns, conns_max;
+	struct listener_tap *taps;   /* [worker_count] */
+	struct list node;            /* listeners() */
 };
+/* All listening sockets. */
+struct list *listeners(void);
 /* Binds everything of all frontends before privileges are dropped; says errors to @d
  * ("cannot bind 0.0.0.0:80: address in use by ..."). 0 or -1. */
 int listeners_bind(struct config *cfg, struct diag *d);
 /* In each worker: registers its listeners. */
 void listeners_start(struct loop *l);
-/* Stops accepting on all (soft stop): queued connections are accepted first. */
+/* In each worker: stops accepting on all (soft stop); queued connections are accepted first. sessions_drain() calls it. */
 void listeners_stop(struct loop *l);
+/* Stops (true) or starts (false) accepting on one frontend (`disable frontend`). Control thread. */
+void listeners_pause(struct proxy *fe, bool pause);
+
+/* Rows of this module: protocols tcp and health, keywords. Before the configuration is read. */
+void stream_module_init(void);
 
 #endif

@@ -24,7 +24,7 @@ enum step_result {
 	STEP_NEXT,  /* go on with the next row */
 	STEP_GOTO,  /* s->next_step was set by stream_goto() */
 	STEP_WAIT,  /* s->waits says for what; the same step is called again when it happens */
-	STEP_END,   /* the stream is over: its last step ("end") runs and it is freed */
+	STEP_END,   /* the stream is over: its last step ("end") runs, which calls stream_fini() and frees it */
 };
 struct stream_step {
 	const char *name;
@@ -44,10 +44,10 @@ struct stream_times { /* loop microseconds; 0: did not happen */
 
 struct stream {
 	struct list node;            /* the worker's streams, for `show sess` and kills */
-	struct list server_node;     /* streams on a server, for shutdown-sessions (per worker) */
 	struct session *sess;
 	struct proxy *be;            /* the frontend itself (listen) or what use_backend chose */
 	struct server *srv;          /* chosen server, NULL before */
+	struct server *avoid;        /* redispatch: the one that failed */
 	const struct stream_step *steps; /* table, ended by a row without name */
 	uint16_t step, next_step;
 	uint16_t waits;
@@ -55,18 +55,24 @@ struct stream {
 	char term_cause, term_phase; /* first two characters of the termination state */
 	uint8_t retries;             /* done so far */
 	bool redispatched, persistent; /* persistent: the server was forced (cookie, stick, use-server) */
+	uint8_t connect_state;       /* of step_connect_server */
 	struct task task;
 	struct timer timer;          /* the one that is next; protocols re-arm it */
 	struct stream_times t;
 	int64_t start_wall_us;
 	uint64_t bytes_in, bytes_out; /* client->server, server->client */
 	struct upstream *up;         /* connection to the server, stream/upstream.h; NULL when none */
-	struct list queue_node;      /* in a queue (stream/queue.h) */
+	struct queue_entry *queued;  /* waiting in a queue (stream/queue.h) */
+	const struct upstream_hooks *hooks;
 	uint64_t queue_pos_be, queue_pos_srv; /* for %bq/%sq */
 	struct vars *vars;           /* txn/req/res scopes (policy/vars.h) */
 	uint64_t id;
 };
-enum { STREAM_COUNTED_BE = 1, STREAM_HOLDS_SLOT = 2, STREAM_LOGGED = 4, STREAM_KILLED = 8, STREAM_IN_QUEUE = 16 };
+enum {
+	STREAM_COUNTED_BE = 1, STREAM_HOLDS_SLOT = 2, STREAM_LOGGED = 4, STREAM_KILLED = 8,
+	STREAM_IN_QUEUE = 16,
+	STREAM_EXPIRED = 32, /* the timer fired: the step that armed it clears this */
+};
 
 void stream_init(struct stream *s, struct session *sess, const struct stream_step *steps);
 /* Runs steps until one waits or the stream ends. After STEP_END the stream is gone: never touch it after this. */
@@ -76,6 +82,22 @@ void stream_wake(struct stream *s);
 enum step_result stream_goto(struct stream *s, uint16_t step);
 /* Sets cause/phase once: the first reason wins. */
 void stream_set_term(struct stream *s, char cause, char phase);
+/* From now; 0: never (disarms). When it fires, STREAM_EXPIRED is set and the stream runs. */
 void stream_arm(struct stream *s, uint32_t timeout_ms);
+/* The backend is chosen: counts the stream there (be_conns, rates) once; a second choice moves it. */
+void stream_set_backend(struct stream *s, struct proxy *be);
+/* The end step calls it, after logging: gives back slot and queue place, closes the server side, ends the counting, unlinks.
+ * The memory is the protocol's. */
+void stream_fini(struct stream *s);
+/* Adds bytes to the counters of frontend, backend and server; tcp at the end of the stream, http once per exchange. */
+void stream_count_bytes(struct stream *s, uint64_t in, uint64_t out);
+/* Adds the queue, connect, response and total times to the averages of backend and server; before the end of the stream. */
+void stream_count_times(struct stream *s);
+/* Ends it from outside: K (operator), D (server down), U (server up): the protocol's kill is called. */
+void stream_kill(struct stream *s, char cause);
+/* This worker's streams (struct stream.node). */
+struct list *worker_streams(void);
+/* A module's clean-up for every stream that ends (variables). Before the workers start. */
+void stream_on_fini(void (*fn)(struct stream *s));
 
 #endif

@@ -28,10 +28,13 @@ enum { UP_REUSED = 1, UP_PRIVATE = 2 };
  */
 struct upstream_hooks {
 	uint16_t fail_step;          /* where to go when there is no server/connection (s->term_* says why) */
-	/* Fills in what the algorithm needs (client address, key). */
+	/* Adds what the algorithm needs (key); the client's address and `avoid` are filled in before. May be NULL. */
 	void (*pick_request)(struct stream *s, struct pick_request *r);
-	/* http: an idle connection may be taken. */
+	/* http: an idle connection may be taken. NULL: never. */
 	bool (*may_reuse)(struct stream *s);
+	/* Has the client given up, so that waiting in the queue or for the connection makes no sense? NULL: only a reset or
+	 * full close counts. Asked whenever the stream runs while it waits. */
+	bool (*client_gone)(struct stream *s);
 	/* conn.on_ready of established connections */
 	void (*on_server_ready)(struct conn *c);
 };
@@ -51,5 +54,12 @@ void upstream_park(struct stream *s);
 /* A reused connection died before the first response byte: may the request be sent again on a fresh one? Caller decides;
  * this detaches and prepares step_connect_server to connect anew without counting a retry. */
 void upstream_forget(struct stream *s);
+
+/* A server option row of its own: pool-max-conn, pool-purge-delay. Before the configuration is read. */
+void upstream_init(void);
+/* Makes the pools of all servers. Control thread, before the workers start. */
+void upstreams_prepare(struct config *cfg);
+/* Idle pooled connections of @srv in this worker, from the newest (struct upstream.pool_node). */
+struct list *upstream_idle_list(struct server *srv);
 
 #endif

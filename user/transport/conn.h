@@ -21,6 +21,9 @@ enum conn_flag {
 	CONN_WR_SHUT     = 1 << 7, /* we shut our side */
 	CONN_NO_LINGER   = 1 << 8, /* close with RST */
 	CONN_LOCAL_UNIX  = 1 << 9,
+	CONN_HUP         = 1 << 10, /* the kernel reported an error or a full close: the next read or write will say which */
+	CONN_SENT        = 1 << 11, /* something was written */
+	CONN_NODELAY     = 1 << 12, /* TCP_NODELAY is set (accepted sockets inherit it from their listener) */
 };
 
 struct conn;
@@ -80,5 +83,9 @@ static inline void conn_set_owner(struct conn *c, void (*on_ready)(struct conn *
 	c->owner = owner;
 }
 void conn_set_keepalive(struct conn *c);
+/* Once; plain connections do it by themselves before their second write. */
+void conn_set_nodelay(struct conn *c);
+/* Has the peer reset, or closed its side with nothing left to read (with @even_with_data: at all)? Reads nothing away. */
+bool conn_peer_is_gone(struct conn *c, bool even_with_data);
 
 #endif

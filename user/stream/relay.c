@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * relay.c - one direction of a connection: which engine moves its bytes now. See splice.h.
+ * Not for: how an engine moves them, when a direction is shut. Runs in the stream's worker.
+ */
+#include "stream/splice.h"
+
+#define TURN_BYTES  (1 << 20) /* of one direction per round, so that others get theirs */
+#define FULL_READS  4         /* full segments in a row: bulk */
+#define SMALL_MOVES 3         /* turns in a row that moved less than SMALL_BYTES: messages again */
+#define SMALL_BYTES 8192
+
+void relay_init(struct relay *r, struct conn *from, struct conn *to, bool may_pipe)
+{
+	memset(r, 0, sizeof(*r));
+	r->from = from;
+	r->to = to;
+	r->engine = &engine_copy;
+	r->may_pipe = may_pipe && from->xprt->raw && to->xprt->raw;
+}
+
+void relay_preload(struct relay *r, struct segment *s)
+{
+	r->held = s;
+	r->read += segment_len(s);
+}
+
+void relay_stop_reading(struct relay *r)
+{
+	r->eof = true;
+}
+
+static void choose_engine(struct relay *r, uint64_t moved)
+{
+	if (r->engine == &engine_copy) {
+		/* the streak is counted by the engine: reads that filled a segment */
+		if (r->streak >= FULL_READS && r->may_pipe && splice_enabled && !r->held) {
+			r->engine = &engine_pipe;
+			r->streak = 0;
+		}
+		return;
+	}
+	r->streak = moved < SMALL_BYTES ? r->streak + 1 : 0;
+	if (r->streak >= SMALL_MOVES && !r->pipe) {
+		r->engine = &engine_copy;
+		r->streak = 0;
+	}
+}
+
+enum relay_result relay_run(struct relay *r)
+{
+	uint64_t before = r->written;
+	enum relay_result result;
+
+	if (r->ended)
+		return RELAY_END;
+	do {
+		const struct splice_engine *e = r->engine;
+
+		result = e->move(r, TURN_BYTES - (size_t)(r->written - before));
+		choose_engine(r, r->written - before);
+		if (r->engine == e)
+			break;
+	} while (result == RELAY_MORE && r->written - before < TURN_BYTES);
+	if (result == RELAY_END)
+		r->ended = true;
+	return result;
+}
+
+void relay_fini(struct relay *r)
+{
+	if (r->held)
+		segment_put(r->held);
+	if (r->pipe)
+		pipe_give(r->pipe, r->piped == 0);
+	r->held = NULL;
+	r->pipe = NULL;
+}

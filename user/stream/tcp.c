@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * tcp.c - mode tcp: the protocol "tcp" of sessions, one stream per connection: choose the backend, pick, connect, copy both
+ * ways until both sides have ended, log. Not for: moving bytes (relay.c), picking and connecting (upstream.c).
+ * Runs in the session's worker.
+ *
+ * Timeouts as the manual has them: a side is alive while something is read from it or written to it. `timeout tunnel`
+ * replaces client and server once both sides are connected; a side that was shut in one direction has client-fin or
+ * server-fin. An expired side is treated as ended: what was read is still delivered, the other side sees the end.
+ */
+#include "log/log.h"
+#include "policy/rules.h"
+#include "stream/splice.h"
+#include "stream/stream.h"
+#include "stream/upstream.h"
+
+struct side {
+	uint64_t active_ms;  /* last read or write */
+	bool fin;            /* shut in one direction: the -fin timeout counts */
+};
+
+struct tcp_stream {
+	struct stream s;     /* first */
+	struct relay req, res;
+	struct side client, server;
+	uint64_t armed_ms;   /* when the timer fires */
+};
+
+static struct tcp_stream *tcp_of(struct stream *s)
+{
+	return container_of(s, struct tcp_stream, s);
+}
+
+enum { STEP_BACKEND, STEP_PICK, STEP_CONNECT, STEP_COPY, STEP_CLOSE };
+
+/* ---- events ---- */
+
+static void on_client_ready(struct conn *c)
+{
+	struct session *sess = c->owner;
+	struct tcp_stream *t = session_part(sess);
+
+	stream_wake(&t->s);
+}
+
+static void on_server_ready(struct conn *c)
+{
+	struct upstream *up = c->owner;
+
+	stream_wake(up->stream);
+}
+
+static bool client_gone(struct stream *s)
+{
+	return conn_peer_is_gone(&s->sess->client, s->be->options & PX_O_ABORTONCLOSE);
+}
+
+static const struct upstream_hooks hooks = {
+	.fail_step = STEP_CLOSE,
+	.client_gone = client_gone,
+	.on_server_ready = on_server_ready,
+};
+
+/* ---- steps before the copy ---- */
+
+static enum step_result tcp_choose_backend(struct stream *s)
+{
+	struct smp_ctx ctx = { .sess = s->sess, .stream = s, .final = true };
+	struct proxy *be;
+	bool more = false;
+
+	if (s->flags & STREAM_KILLED)
+		return STEP_END;
+	be = policy_choose_backend(s->sess->fe, &ctx, &more);
+	if (!be && (s->sess->fe->caps & PX_BACKEND))
+		be = s->sess->fe;
+	if (!be) {
+		stream_set_term(s, 'S', 'C');
+		s->sess->fe->fe_count[this_loop->tid].failed_req++;
+		return STEP_END;
+	}
+	stream_set_backend(s, be);
+	return STEP_NEXT;
+}
+
+/* ---- copying ---- */
+
+static uint32_t side_timeout(const struct stream *s, const struct side *side)
+{
+	const struct proxy_timeouts *fe = &s->sess->fe->timeout, *be = &s->be->timeout;
+	bool client = side == &container_of(s, struct tcp_stream, s)->client;
+
+	if (side->fin && (client ? fe->client_fin : be->server_fin))
+		return client ? fe->client_fin : be->server_fin;
+	if (be->tunnel)
+		return be->tunnel;
+	return client ? fe->client : be->server;
+}
+
+/* Is anything awaited from this side: bytes to read with room for them, or room to write what is held? */
+static bool side_is_awaited(const struct relay *from, const struct relay *to)
+{
+	return (!from->eof && !relay_held(from)) || relay_held(to);
+}
+
+static uint64_t side_due_ms(const struct stream *s, const struct side *side, const struct relay *from,
+			    const struct relay *to)
+{
+	uint32_t timeout = side_timeout(s, side);
+
+	return timeout && side_is_awaited(from, to) ? side->active_ms + timeout : UINT64_MAX;
+}
+
+/* The timer is moved only when it would come too late; when it comes too early it is set anew. */
+static void tcp_arm(struct tcp_stream *t)
+{
+	uint64_t c = side_due_ms(&t->s, &t->client, &t->req, &t->res);
+	uint64_t d = side_due_ms(&t->s, &t->server, &t->res, &t->req);
+	uint64_t due = c < d ? c : d;
+
+	if (due == UINT64_MAX || (timer_armed(&t->s.timer) && t->armed_ms <= due))
+		return;
+	t->armed_ms = due;
+	timer_set(this_loop, &t->s.timer, due);
+}
+
+/* The side said nothing for too long: its input counts as ended, output that it does not take is given up. */
+static void side_expired(struct stream *s, char cause, struct relay *from, struct relay *to)
+{
+	stream_set_term(s, cause, 'D');
+	relay_stop_reading(from);
+	if (relay_held(to)) {
+		to->to->flags |= CONN_NO_LINGER;
+		to->ended = true;
+	}
+}
+
+static void tcp_check_timeouts(struct tcp_stream *t)
+{
+	uint64_t now = this_loop->now_ms;
+	struct be_counters *be = &t->s.be->be_count[this_loop->tid];
+	struct srv_counters *srv = &t->s.srv->count[this_loop->tid];
+
+	if (side_due_ms(&t->s, &t->client, &t->req, &t->res) <= now) {
+		side_expired(&t->s, 'c', &t->req, &t->res);
+		be->cli_aborts++;
+		srv->cli_aborts++;
+	}
+	if (side_due_ms(&t->s, &t->server, &t->res, &t->req) <= now) {
+		side_expired(&t->s, 's', &t->res, &t->req);
+		be->srv_aborts++;
+		srv->srv_aborts++;
+	}
+}
+
+/* A connection failed in the data phase; L: the server had finished, only the client's last bytes were missing. */
+static void tcp_note_abort(struct tcp_stream *t, const struct conn *c)
+{
+	struct be_counters *be = &t->s.be->be_count[this_loop->tid];
+	struct srv_counters *srv = &t->s.srv->count[this_loop->tid];
+	bool client = c == &t->s.sess->client;
+
+	stream_set_term(&t->s, client ? 'C' : 'S', t->res.eof && t->req.ended ? 'L' : 'D');
+	if (client) {
+		be->cli_aborts++;
+		srv->cli_aborts++;
+	} else {
+		be->srv_aborts++;
+		srv->srv_aborts++;
+	}
+}
+
+/* One direction: false when the stream is over by an error. */
+static bool tcp_move(struct tcp_stream *t, struct relay *r, struct side *from, struct side *to, bool *again)
+{
+	uint64_t read = r->read, written = r->written;
+	enum relay_result result;
+
+	if (r->ended)
+		return true;
+	result = relay_run(r);
+	if (r->read != read)
+		from->active_ms = this_loop->now_ms;
+	if (r->written != written)
+		to->active_ms = this_loop->now_ms;
+	switch (result) {
+	case RELAY_MORE:
+		*again = true;
+		return true;
+	case RELAY_FROM_ERROR:
+	case RELAY_TO_ERROR:
+		tcp_note_abort(t, result == RELAY_FROM_ERROR ? r->from : r->to);
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* A direction has ended: the receiver is told, unless all is over and close() tells both. */
+static void tcp_pass_end(struct relay *r, const struct relay *other, struct side *to)
+{
+	if (!r->ended || other->ended || (r->to->flags & CONN_WR_SHUT))
+		return;
+	conn_shut_write(r->to);
+	to->fin = true;
+	to->active_ms = this_loop->now_ms;
+}
+
+/* A reset closes a side that had already ended without a byte to tell of it. */
+static bool side_was_reset(const struct relay *from)
+{
+	const struct conn *c = from->from;
+
+	return from->eof && (c->flags & CONN_HUP) && !(c->flags & CONN_WR_SHUT);
+}
+
+static void tcp_start_copy(struct tcp_stream *t)
+{
+	struct conn *client = &t->s.sess->client, *server = &t->s.up->conn;
+	bool pipe = !(t->s.be->no_options & PX_O_SPLICE_AUTO);
+
+	relay_init(&t->req, client, server, pipe);
+	relay_init(&t->res, server, client, pipe);
+	t->client.active_ms = t->server.active_ms = this_loop->now_ms;
+}
+
+static void tcp_wait_reasons(struct tcp_stream *t)
+{
+	t->s.waits = WAIT_TIMER;
+	if (!t->req.ended)
+		t->s.waits |= relay_held(&t->req) ? WAIT_SERVER_ROOM : WAIT_CLIENT_DATA;
+	if (!t->res.ended)
+		t->s.waits |= relay_held(&t->res) ? WAIT_CLIENT_ROOM : WAIT_SERVER_DATA;
+}
+
+static enum step_result tcp_copy(struct stream *s)
+{
+	struct tcp_stream *t = tcp_of(s);
+	bool again = false;
+
+	if (s->flags & STREAM_KILLED)
+		return STEP_END;
+	if (!t->req.from)
+		tcp_start_copy(t);
+	if (s->flags & STREAM_EXPIRED) {
+		s->flags &= ~STREAM_EXPIRED;
+		tcp_check_timeouts(t);
+	}
+	if (!tcp_move(t, &t->req, &t->client, &t->server, &again) ||
+	    !tcp_move(t, &t->res, &t->server, &t->client, &again))
+		return STEP_END;
+	if (side_was_reset(&t->req) || side_was_reset(&t->res)) {
+		tcp_note_abort(t, side_was_reset(&t->req) ? t->req.from : t->res.from);
+		return STEP_END;
+	}
+	tcp_pass_end(&t->req, &t->res, &t->server);
+	tcp_pass_end(&t->res, &t->req, &t->client);
+	if (t->req.ended && t->res.ended)
+		return STEP_END;
+	tcp_arm(t);
+	if (again)
+		stream_wake(s);
+	tcp_wait_reasons(t);
+	return STEP_WAIT;
+}
+
+/* ---- the end ---- */
+
+static enum step_result tcp_close(struct stream *s)
+{
+	struct tcp_stream *t = tcp_of(s);
+	struct session *sess = s->sess;
+
+	s->t.end = this_loop->now_us;
+	s->bytes_in = t->req.read;
+	s->bytes_out = t->res.read;
+	stream_count_bytes(s, s->bytes_in, s->bytes_out);
+	stream_count_times(s);
+	log_stream(s, NULL);
+	s->flags |= STREAM_LOGGED;
+	relay_fini(&t->req);
+	relay_fini(&t->res);
+	stream_fini(s);
+	session_free(sess);
+	return STEP_END;
+}
+
+static const struct stream_step steps[] = {
+	[STEP_BACKEND] = { "choose-backend", tcp_choose_backend },
+	[STEP_PICK] = { "pick-server", step_pick_server },
+	[STEP_CONNECT] = { "connect", step_connect_server },
+	[STEP_COPY] = { "copy", tcp_copy },
+	[STEP_CLOSE] = { "end", tcp_close },
+	{ NULL, NULL },
+};
+
+/* ---- the protocol ---- */
+
+static void tcp_start(struct session *sess)
+{
+	struct tcp_stream *t = session_part(sess);
+
+	stream_init(&t->s, sess, steps);
+	t->s.t.start = sess->accept_us;
+	stream_set_upstream_hooks(&t->s, &hooks);
+	conn_set_owner(&sess->client, on_client_ready, sess);
+	stream_run(&t->s);
+}
+
+static void tcp_kill(struct session *sess, char cause)
+{
+	struct tcp_stream *t = session_part(sess);
+
+	t->s.flags |= STREAM_KILLED;
+	stream_set_term(&t->s, cause, t->s.step == STEP_COPY ? 'D' : t->s.step == STEP_CONNECT ? 'C' : 'Q');
+	stream_wake(&t->s);
+}
+
+static void describe_conn(struct strbuf *out, const char *name, const struct conn *c)
+{
+	strbuf_addf(out, " %s[fd=%d,%s%s%s%s%s]", name, c->io.fd, c->xprt ? c->xprt->name : "-",
+		    c->flags & CONN_CONNECTING ? ",connecting" : "", c->flags & CONN_EOF ? ",eof" : "",
+		    c->flags & CONN_WR_SHUT ? ",shut" : "", c->flags & CONN_ERROR ? ",error" : "");
+}
+
+static void tcp_describe(struct session *sess, struct strbuf *out)
+{
+	struct tcp_stream *t = session_part(sess);
+	char src[ADDR_TEXT_MAX];
+
+	strbuf_addf(out, "0x%llx: proto=%s src=%s fe=%s be=%s srv=%s ts=%02x age=%llus step=%s",
+		    (unsigned long long)t->s.id, sess->src.family == ADDR_IP6 ? "tcpv6" :
+		    sess->src.family == ADDR_UNIX ? "unix_stream" : "tcpv4", addr_text(&sess->src, src, sizeof(src)),
+		    sess->fe->name, t->s.be ? t->s.be->name : "<NONE>", t->s.srv ? t->s.srv->name : "<none>", t->s.waits,
+		    (unsigned long long)(this_loop->now_us - sess->accept_us) / 1000000, steps[t->s.step].name);
+	describe_conn(out, "s0", &sess->client);
+	if (t->s.up)
+		describe_conn(out, "s1", &t->s.up->conn);
+	if (t->req.from)
+		strbuf_addf(out, " rq[%s,in=%llu,held=%llu] rp[%s,in=%llu,held=%llu]", t->req.engine->name,
+			    (unsigned long long)t->req.read, (unsigned long long)relay_held(&t->req), t->res.engine->name,
+			    (unsigned long long)t->res.read, (unsigned long long)relay_held(&t->res));
+	strbuf_addc(out, '\n');
+}
+
+static const struct session_proto proto_tcp = {
+	.name = "tcp",
+	.mode = MODE_TCP,
+	.bytes = sizeof(struct tcp_stream),
+	.start = tcp_start,
+	.kill = tcp_kill,
+	.describe = tcp_describe,
+};
+
+void tcp_init(void)
+{
+	session_proto_register(&proto_tcp);
+}

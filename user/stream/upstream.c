@@ -1,0 +1,435 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * upstream.c - pick, queue, connect, retry, redispatch: the steps that both modes share. See upstream.h.
+ * Not for: idle connections (pool.c), slots and queues (queue.c). Runs in the stream's worker.
+ */
+#include "stream/upstream.h"
+#include "stream/queue.h"
+#include "stream/upstream_pool.h"
+#include "transport/conn.h"
+#include <errno.h>
+#include <stdlib.h>
+
+#define DEFAULT_RETRIES 3
+#define TURN_AROUND_MS  1000
+#define PICK_TRIES      8
+
+enum connect_state { CONNECT_START, CONNECT_WAITING, CONNECT_PAUSE };
+
+const struct upstream_hooks *stream_upstream_hooks(struct stream *s)
+{
+	return s->hooks;
+}
+
+void stream_set_upstream_hooks(struct stream *s, const struct upstream_hooks *h)
+{
+	s->hooks = h;
+}
+
+static struct be_counters *be_count(struct stream *s)
+{
+	return &s->be->be_count[this_loop->tid];
+}
+
+static struct srv_counters *srv_count(struct stream *s)
+{
+	return &s->srv->count[this_loop->tid];
+}
+
+static bool client_gone(struct stream *s)
+{
+	if (s->flags & STREAM_KILLED)
+		return true;
+	if (s->hooks->client_gone)
+		return s->hooks->client_gone(s);
+	return s->sess->client.flags & (CONN_ERROR | CONN_HUP);
+}
+
+static enum step_result give_up(struct stream *s, char cause, char phase)
+{
+	stream_set_term(s, cause, phase);
+	stream_arm(s, 0);
+	upstream_close(s);
+	upstream_release_slot(s);
+	return stream_goto(s, s->hooks->fail_step);
+}
+
+static enum step_result give_up_counted(struct stream *s, char cause, char phase)
+{
+	be_count(s)->failed_conns++;
+	if (s->srv)
+		srv_count(s)->failed_conns++;
+	return give_up(s, cause, phase);
+}
+
+static enum step_result client_left(struct stream *s, char phase)
+{
+	be_count(s)->cli_aborts++;
+	s->sess->fe->fe_count[this_loop->tid].failed_req++;
+	return give_up(s, 'C', phase);
+}
+
+/* ---- slots and queues ---- */
+
+/* Returns the server whose slot was granted meanwhile: it is the caller's. */
+static struct server *leave_queue(struct stream *s)
+{
+	struct server *granted;
+	uint64_t position;
+
+	granted = queue_leave(s->queued, &position);
+	s->queued = NULL;
+	s->flags &= ~STREAM_IN_QUEUE;
+	if (s->srv) {
+		atomic_fetch_sub(&s->srv->load.queued, 1);
+		s->queue_pos_srv += position;
+	} else {
+		s->queue_pos_be += position;
+	}
+	return granted;
+}
+
+/* The slot of @srv is ours. */
+static enum step_result got_server(struct stream *s, struct server *srv)
+{
+	struct srv_counters *c;
+
+	s->srv = srv;
+	s->flags |= STREAM_HOLDS_SLOT;
+	s->t.queue_done = this_loop->now_us;
+	s->connect_state = CONNECT_START;
+	stream_arm(s, 0);
+	balance_took(srv);
+	c = srv_count(s);
+	c->cum_sess++;
+	c->cum_lbconn += !s->persistent;
+	c->last_session_s = (uint64_t)s->start_wall_us / 1000000;
+	rate_note(&c->sess_sec, &c->sess_cur, &c->sess_prev, &c->sess_max, this_loop->now_ms / 1000);
+	be_count(s)->cum_lbconn += !s->persistent;
+	be_count(s)->last_session_s = c->last_session_s;
+	return STEP_NEXT;
+}
+
+void upstream_release_slot(struct stream *s)
+{
+	if (s->queued) {
+		struct server *granted = leave_queue(s);
+
+		if (granted)
+			server_return_slot(granted);
+	}
+	if (s->flags & STREAM_HOLDS_SLOT) {
+		s->flags &= ~STREAM_HOLDS_SLOT;
+		balance_dropped(s->srv);
+		server_return_slot(s->srv);
+	}
+}
+
+/* Into the queue of @srv, or (NULL) of the backend. */
+static enum step_result enter_queue(struct stream *s, struct server *srv, const struct pick_request *r)
+{
+	uint32_t wait_ms = s->be->timeout.queue ? s->be->timeout.queue : s->be->timeout.connect;
+	uint32_t now, max;
+
+	s->srv = srv;
+	s->queued = queue_enter(srv ? srv->queue : s->be->queue, s);
+	if (!s->queued)
+		return give_up_counted(s, 'R', 'Q');
+	s->flags |= STREAM_IN_QUEUE;
+	s->waits = WAIT_QUEUE | WAIT_TIMER;
+	stream_arm(s, wait_ms);
+	if (srv) {
+		now = atomic_fetch_add(&srv->load.queued, 1) + 1;
+		max = atomic_load_explicit(&srv->load.queued_max, memory_order_relaxed);
+		while (now > max && !atomic_compare_exchange_weak(&srv->load.queued_max, &max, now))
+			;
+	} else {
+		srv = balance_pick(s->be, r); /* has one become free between the pick and the queue? */
+	}
+	if (srv)
+		queue_feed(srv);
+	return STEP_WAIT;
+}
+
+/* The server is full: wait for it, or choose again when that is allowed, or fail. */
+static enum step_result wait_for_server(struct stream *s, struct server *srv, const struct pick_request *r)
+{
+	if (!srv->maxqueue || queue_length(srv->queue) < srv->maxqueue)
+		return enter_queue(s, srv, r);
+	if (s->persistent && (s->be->options & PX_O_REDISPATCH)) {
+		s->persistent = false;
+		s->redispatched = true;
+		s->srv = NULL;
+		return stream_goto(s, s->step);
+	}
+	s->srv = srv;
+	return give_up_counted(s, 'S', 'Q');
+}
+
+static enum step_result choose_server(struct stream *s)
+{
+	struct pick_request r = { .client = &s->sess->src, .avoid = s->avoid };
+	struct server *srv = s->srv;
+
+	if (srv) { /* forced: cookie, stick table, use-server */
+		if (!queue_length(srv->queue) && server_take_slot(srv))
+			return got_server(s, srv);
+		return wait_for_server(s, srv, &r);
+	}
+	r.listener_is_ip6 = s->sess->listener && s->sess->listener->is_ip6;
+	if (s->hooks->pick_request)
+		s->hooks->pick_request(s, &r);
+	/* who comes while others wait stands behind them */
+	for (int i = 0; i < PICK_TRIES; i++) {
+		srv = balance_pick(s->be, &r);
+		if (!srv)
+			break;
+		if (queue_length(srv->queue) || queue_length(s->be->queue)) {
+			if (server_slot_limit(srv))
+				break;
+		}
+		if (server_take_slot(srv))
+			return got_server(s, srv);
+		if (s->be->balance->algo->takes_avoided)
+			break;
+	}
+	if (srv && s->be->balance->algo->takes_avoided)
+		return wait_for_server(s, srv, &r);
+	r.ignore_full = true;
+	if (!srv && !balance_pick(s->be, &r))
+		return give_up_counted(s, 'S', 'C'); /* no server at all */
+	r.ignore_full = false;
+	return enter_queue(s, NULL, &r);
+}
+
+static enum step_result leave_queue_by_state(struct stream *s)
+{
+	struct server *granted;
+
+	switch (queue_entry_state(s->queued)) {
+	case QUEUE_GRANTED:
+		granted = leave_queue(s);
+		return got_server(s, granted);
+	case QUEUE_REPICK:
+		leave_queue(s);
+		s->srv = NULL;
+		s->persistent = false;
+		s->redispatched = true;
+		return choose_server(s);
+	case QUEUE_WAITING:
+		break;
+	}
+	if (client_gone(s))
+		return client_left(s, 'Q');
+	if (s->flags & STREAM_EXPIRED)
+		return give_up_counted(s, 's', 'Q');
+	s->waits = WAIT_QUEUE | WAIT_TIMER;
+	return STEP_WAIT;
+}
+
+enum step_result step_pick_server(struct stream *s)
+{
+	if (s->flags & STREAM_HOLDS_SLOT)
+		return STEP_NEXT;
+	if (!(s->flags & STREAM_COUNTED_BE))
+		stream_set_backend(s, s->be);
+	if (s->flags & STREAM_KILLED)
+		return give_up(s, 'K', 'Q');
+	return s->queued ? leave_queue_by_state(s) : choose_server(s);
+}
+
+/* ---- connecting ---- */
+
+static void on_server_connecting(struct conn *c)
+{
+	struct upstream *up = container_of(c, struct upstream, conn);
+
+	stream_wake(up->stream);
+}
+
+/* The server's address; a port that is relative to the client's is made absolute here. */
+static void server_target(struct stream *s, struct addr *to)
+{
+	server_addr(s->srv, to);
+	if (s->srv->port_is_offset)
+		to->port = (uint16_t)(session_dst(s->sess)->port + s->srv->port_offset);
+}
+
+/* Which character of the termination state an errno of connect() means (manual 8.5: R is a resource of ours). */
+static char cause_of(int err)
+{
+	switch (err) {
+	case EMFILE:
+	case ENFILE:
+	case ENOBUFS:
+	case ENOMEM:
+	case EAGAIN:
+	case EADDRINUSE:
+	case EADDRNOTAVAIL:
+		return 'R';
+	case ETIMEDOUT:
+		return 's';
+	default:
+		return 'S';
+	}
+}
+
+static int start_connect(struct stream *s)
+{
+	struct server *srv = s->srv;
+	struct upstream *up = upstream_new(srv, s);
+	struct addr to;
+	int err;
+
+	if (!up)
+		return -ENOMEM;
+	s->up = up;
+	server_target(s, &to);
+	err = conn_connect(&up->conn, &to, srv->path, srv->source ? srv->source : s->be->source,
+			   srv->transport ? srv->transport : &transport_plain, on_server_connecting, up);
+	if (err)
+		return err;
+	atomic_fetch_add(&srv->load.connections, 1);
+	if (s->be->options & PX_O_TCP_SRV_KA)
+		conn_set_keepalive(&up->conn);
+	return 0;
+}
+
+static bool redispatch_now(const struct stream *s, int retries)
+{
+	int after = s->be->redispatch_after ? s->be->redispatch_after : -1;
+
+	if (!(s->be->options & PX_O_REDISPATCH))
+		return false;
+	if (!server_is_willing(s->srv))
+		return true;
+	if (after > 0)
+		return s->retries % after == 0;
+	after += retries + 1;
+	return after > 0 && s->retries % after == 0;
+}
+
+static enum step_result pick_again(struct stream *s)
+{
+	uint16_t i = s->step;
+
+	be_count(s)->redispatches++;
+	srv_count(s)->redispatches++;
+	upstream_release_slot(s);
+	s->avoid = s->srv;
+	s->srv = NULL;
+	s->persistent = false;
+	s->redispatched = true;
+	while (i && s->steps[i].run != step_pick_server)
+		i--;
+	return stream_goto(s, i);
+}
+
+static enum step_result connect_failed(struct stream *s, char cause)
+{
+	int retries = s->be->retries < 0 ? DEFAULT_RETRIES : s->be->retries;
+	uint32_t pause = s->be->timeout.connect;
+
+	upstream_close(s);
+	if (s->retries >= retries)
+		return give_up_counted(s, cause, 'C');
+	s->retries++;
+	if (redispatch_now(s, retries))
+		return pick_again(s);
+	be_count(s)->retries++;
+	srv_count(s)->retries++;
+	if (cause == 's') { /* it has taken its time already */
+		s->connect_state = CONNECT_START;
+		return stream_goto(s, s->step);
+	}
+	s->connect_state = CONNECT_PAUSE;
+	s->waits = WAIT_TIMER;
+	stream_arm(s, !pause || pause > TURN_AROUND_MS ? TURN_AROUND_MS : pause);
+	return STEP_WAIT;
+}
+
+static enum step_result connect_done(struct stream *s)
+{
+	struct upstream *up = s->up;
+
+	stream_arm(s, 0);
+	s->t.connected = this_loop->now_us;
+	s->connect_state = CONNECT_START;
+	conn_set_owner(&up->conn, s->hooks->on_server_ready, up);
+	if (up->flags & UP_REUSED) {
+		srv_count(s)->reuse++;
+		be_count(s)->reuse++;
+	} else {
+		srv_count(s)->connect++;
+		be_count(s)->connect++;
+	}
+	return STEP_NEXT;
+}
+
+static enum step_result connect_start(struct stream *s)
+{
+	int err;
+
+	if (s->hooks->may_reuse && s->hooks->may_reuse(s)) {
+		s->up = upstream_take_idle(s->srv, s);
+		if (s->up)
+			return connect_done(s);
+	}
+	err = start_connect(s);
+	if (err)
+		return connect_failed(s, cause_of(-err));
+	if (!(s->up->conn.flags & (CONN_CONNECTING | CONN_HANDSHAKE)))
+		return connect_done(s);
+	s->connect_state = CONNECT_WAITING;
+	s->waits = WAIT_CONNECT | WAIT_TIMER;
+	stream_arm(s, s->be->timeout.connect);
+	return STEP_WAIT;
+}
+
+static enum step_result connect_wait(struct stream *s)
+{
+	struct conn *c = &s->up->conn;
+
+	if (c->flags & CONN_ERROR)
+		return connect_failed(s, cause_of(c->err));
+	if (!(c->flags & (CONN_CONNECTING | CONN_HANDSHAKE)))
+		return connect_done(s);
+	if (s->flags & STREAM_EXPIRED)
+		return connect_failed(s, 's');
+	s->waits = WAIT_CONNECT | WAIT_TIMER;
+	return STEP_WAIT;
+}
+
+enum step_result step_connect_server(struct stream *s)
+{
+	if (s->connect_state != CONNECT_START && client_gone(s))
+		return client_left(s, 'C');
+	switch ((enum connect_state)s->connect_state) {
+	case CONNECT_START:
+		return connect_start(s);
+	case CONNECT_WAITING:
+		return connect_wait(s);
+	case CONNECT_PAUSE:
+		if (s->flags & STREAM_EXPIRED)
+			return connect_start(s);
+		s->waits = WAIT_TIMER;
+		return STEP_WAIT;
+	}
+	return STEP_END;
+}
+
+void upstream_close(struct stream *s)
+{
+	struct upstream *up = s->up;
+
+	if (!up)
+		return;
+	s->up = NULL;
+	upstream_free(up);
+}
+
+void upstream_forget(struct stream *s)
+{
+	upstream_close(s);
+	s->connect_state = CONNECT_START;
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * upstream_pool.c - idle server connections: one stack per server and worker. See upstream.h.
+ * The newest is reused first; the oldest close after pool-purge-delay. An idle connection that says anything is closed.
+ * Not for: deciding who may reuse. Runs in the owning worker; the watcher in control posts to the workers.
+ */
+#include "stream/upstream_pool.h"
+#include "base/arena.h"
+#include "base/pool.h"
+#include "config/keyword.h"
+
+#define PURGE_DELAY_MS 5000
+#define SPARE          256
+
+struct idle_conf {
+	int64_t max;          /* pool-max-conn; -1: any */
+	uint32_t purge_ms;
+	_Atomic(struct list *) workers; /* [worker_count], struct upstream.pool_node, newest first; made when first needed */
+};
+
+static void idle_conf_init(void *mem)
+{
+	struct idle_conf *c = mem;
+
+	c->max = -1;
+	c->purge_ms = PURGE_DELAY_MS;
+}
+
+static struct ext idle_ext = { .name = "idle connections", .bytes = sizeof(struct idle_conf), .init = idle_conf_init };
+static __thread struct pool upstreams;
+
+static struct list *idle_lists(struct idle_conf *c)
+{
+	struct list *made, *none = NULL, *have = atomic_load(&c->workers);
+
+	if (have)
+		return have;
+	made = xmalloc((size_t)worker_count * sizeof(*made));
+	for (int i = 0; i < worker_count; i++)
+		list_init(&made[i]);
+	if (atomic_compare_exchange_strong(&c->workers, &none, made))
+		return made;
+	free(made); /* another worker was first */
+	return none;
+}
+
+struct list *upstream_idle_list(struct server *srv)
+{
+	return &idle_lists(server_ext(srv, &idle_ext))[this_loop->tid];
+}
+
+struct upstream *upstream_new(struct server *srv, struct stream *s)
+{
+	struct upstream *up = pool_get(&upstreams, sizeof(*up));
+
+	if (!up)
+		return NULL;
+	memset(up, 0, sizeof(*up));
+	up->conn.io.fd = -1;
+	up->srv = srv;
+	up->stream = s;
+	list_init(&up->pool_node);
+	return up;
+}
+
+void upstream_free(struct upstream *up)
+{
+	if (conn_is_open(&up->conn)) {
+		if (up->srv->px->options & PX_O_NOLINGER)
+			up->conn.flags |= CONN_NO_LINGER;
+		conn_close(&up->conn);
+		atomic_fetch_sub(&up->srv->load.connections, 1);
+	}
+	if (timer_armed(&up->idle_timer))
+		timer_cancel(this_loop, &up->idle_timer);
+	pool_put(&upstreams, up, SPARE);
+}
+
+static void idle_remove(struct upstream *up)
+{
+	list_del(&up->pool_node);
+	atomic_fetch_sub(&up->srv->load.idle, 1);
+	timer_cancel(this_loop, &up->idle_timer);
+}
+
+static void idle_drop(struct upstream *up)
+{
+	idle_remove(up);
+	upstream_free(up);
+}
+
+static void on_idle_ready(struct conn *c)
+{
+	idle_drop(container_of(c, struct upstream, conn));
+}
+
+static void on_idle_expired(struct timer *t)
+{
+	idle_drop(container_of(t, struct upstream, idle_timer));
+}
+
+struct upstream *upstream_take_idle(struct server *srv, struct stream *s)
+{
+	struct upstream *up;
+	struct list *idle;
+
+	if (!atomic_load_explicit(&srv->load.idle, memory_order_relaxed))
+		return NULL;
+	idle = upstream_idle_list(srv);
+	if (list_empty(idle))
+		return NULL;
+	up = list_first(idle, struct upstream, pool_node);
+	idle_remove(up);
+	up->stream = s;
+	up->flags |= UP_REUSED;
+	return up;
+}
+
+void upstream_park(struct stream *s)
+{
+	struct upstream *up = s->up;
+	struct idle_conf *c = server_ext(up->srv, &idle_ext);
+	int64_t idle = (int64_t)atomic_load(&up->srv->load.idle);
+
+	s->up = NULL;
+	if ((up->conn.flags & (CONN_EOF | CONN_ERROR | CONN_RDHUP | CONN_HUP | CONN_WR_SHUT | CONN_CONNECTING)) ||
+	    (up->flags & UP_PRIVATE) || (c->max >= 0 && idle >= c->max) || !server_is_willing(up->srv)) {
+		upstream_free(up);
+		return;
+	}
+	up->stream = NULL;
+	up->idle_since_us = this_loop->now_us;
+	conn_set_owner(&up->conn, on_idle_ready, up);
+	list_add_head(upstream_idle_list(up->srv), &up->pool_node);
+	atomic_fetch_add(&up->srv->load.idle, 1);
+	timer_init(&up->idle_timer, on_idle_expired);
+	timer_set(this_loop, &up->idle_timer, this_loop->now_ms + c->purge_ms);
+}
+
+/* ---- servers that go away ---- */
+
+static void purge_in_worker(struct loop *l, void *arg)
+{
+	struct list *idle = upstream_idle_list(arg);
+
+	while (!list_empty(idle))
+		idle_drop(list_first(idle, struct upstream, pool_node));
+}
+
+static void on_server_change(struct server *s, unsigned int events)
+{
+	if (!atomic_load(&s->load.idle))
+		return;
+	if (!server_is_willing(s) || (events & (SERVER_EV_ADDR | SERVER_EV_DELETED)))
+		threads_each(purge_in_worker, s, NULL);
+}
+
+static struct server_watcher watcher = { .changed = on_server_change };
+
+void upstreams_prepare(struct config *cfg)
+{
+	server_watch(&watcher);
+}
+
+/* ---- words on server lines ---- */
+
+static int parse_max_conn(struct cfg_line *l, int *i, struct server *s)
+{
+	struct idle_conf *c = server_ext(s, &idle_ext);
+	const char *z = l->words[*i + 1].z;
+	char *end;
+	long v;
+
+	if (*i + 1 >= l->nwords)
+		return cfg_error(l, *i, "'pool-max-conn' needs a number (-1: no limit, 0: no idle connections)");
+	v = strtol(z, &end, 10);
+	if (end == z || *end || v < -1)
+		return cfg_error(l, *i + 1, "'pool-max-conn' takes a number of -1 (no limit) or more, not '%s'", z);
+	c->max = v;
+	*i += 2;
+	return 0;
+}
+
+static int parse_purge_delay(struct cfg_line *l, int *i, struct server *s)
+{
+	struct idle_conf *c = server_ext(s, &idle_ext);
+
+	if (cfg_arg_time(l, *i + 1 - l->first_arg, &c->purge_ms) < 0)
+		return -1;
+	if (!c->purge_ms)
+		c->max = 0; /* as the manual says: 0 means that connections are not kept */
+	*i += 2;
+	return 0;
+}
+
+static const struct server_option options[] = {
+	{ "pool-max-conn", parse_max_conn, KERNEL_HTTP, NULL, "pool-max-conn <max>",
+	  "How many idle connections to the server are kept, over all threads; -1: no limit." },
+	{ "pool-purge-delay", parse_purge_delay, KERNEL_HTTP, NULL, "pool-purge-delay <delay>",
+	  "How long an idle connection to the server is kept (default 5s)." },
+};
+
+void upstream_init(void)
+{
+	ext_register(EXT_SERVER, &idle_ext);
+	cfg_register_server_options(options, ARRAY_SIZE(options));
+}
