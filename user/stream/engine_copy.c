@@ -70,7 +70,7 @@ static enum relay_result copy_move(struct relay *r, size_t budget)
 		if (!(r->to->flags & CONN_CAN_WRITE))
 			return RELAY_BLOCKED;
 		/* bulk: let relay_run() choose another engine */
-		if (r->written >= until || (r->may_pipe && r->streak >= 4))
+		if (r->written >= until || (r->may_pipe && r->streak >= RELAY_BULK_READS))
 			return RELAY_MORE;
 		result = fill(r);
 		if (result == RELAY_BLOCKED)

@@ -16,7 +16,7 @@
 
 _Atomic uint32_t pipes_used, pipes_free;
 _Atomic uint64_t spliced_bytes;
-bool splice_enabled = true;
+bool splice_enabled = true, splice_always;
 uint32_t splice_max_pipes, splice_pipe_bytes = 512 * 1024;
 
 static __thread struct pipe_pair *stock;

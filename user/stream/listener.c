@@ -12,6 +12,7 @@
 #include "stream/listener.h"
 #include "stream/session_new.h"
 #include <errno.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #define ACCEPT_MAX   32  /* connections per event, when tune.maxaccept is not set */

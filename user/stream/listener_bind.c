@@ -9,6 +9,7 @@
 #include "stream/queue.h"
 #include "stream/upstream.h"
 #include <errno.h>
+#include <stdlib.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdio.h>

@@ -6,7 +6,7 @@
 #include "stream/splice.h"
 
 #define TURN_BYTES  (1 << 20) /* of one direction per round, so that others get theirs */
-#define FULL_READS  4         /* full segments in a row: bulk */
+
 #define SMALL_MOVES 3         /* turns in a row that moved less than SMALL_BYTES: messages again */
 #define SMALL_BYTES 8192
 
@@ -16,7 +16,9 @@ void relay_init(struct relay *r, struct conn *from, struct conn *to, bool may_pi
 	r->from = from;
 	r->to = to;
 	r->engine = &engine_copy;
-	r->may_pipe = may_pipe && from->xprt->raw && to->xprt->raw;
+	r->may_pipe = may_pipe && splice_enabled && from->xprt->raw && to->xprt->raw;
+	if (r->may_pipe && splice_always)
+		r->engine = &engine_pipe;
 }
 
 void relay_preload(struct relay *r, struct segment *s)
@@ -34,14 +36,14 @@ static void choose_engine(struct relay *r, uint64_t moved)
 {
 	if (r->engine == &engine_copy) {
 		/* the streak is counted by the engine: reads that filled a segment */
-		if (r->streak >= FULL_READS && r->may_pipe && splice_enabled && !r->held) {
+		if (r->may_pipe && !r->held && r->streak >= RELAY_BULK_READS) {
 			r->engine = &engine_pipe;
 			r->streak = 0;
 		}
 		return;
 	}
 	r->streak = moved < SMALL_BYTES ? r->streak + 1 : 0;
-	if (r->streak >= SMALL_MOVES && !r->pipe) {
+	if (r->streak >= SMALL_MOVES && !r->pipe && !splice_always) {
 		r->engine = &engine_copy;
 		r->streak = 0;
 	}

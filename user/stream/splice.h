@@ -22,6 +22,8 @@ enum relay_result {
 	RELAY_TO_ERROR,   /* the receiver's connection failed */
 };
 
+#define RELAY_BULK_READS 4 /* segments filled in a row: bulk */
+
 struct splice_engine {
 	const char *name;
 	/* Moves until something blocks or @budget bytes are through. */
@@ -61,7 +63,7 @@ static inline uint64_t relay_held(const struct relay *r)
 extern _Atomic uint32_t pipes_used, pipes_free;
 extern _Atomic uint64_t spliced_bytes;
 /* `nosplice`, `maxpipes`, `tune.pipesize`, `tune.splice`: rows in splice_config.c. */
-extern bool splice_enabled;
+extern bool splice_enabled, splice_always;
 extern uint32_t splice_max_pipes, splice_pipe_bytes;
 void splice_init(void);
 /* Pipe of this thread's stock; NULL: none to be had. */

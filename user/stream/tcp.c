@@ -10,6 +10,7 @@
  */
 #include "log/log.h"
 #include "policy/rules.h"
+#include "stream/init.h"
 #include "stream/splice.h"
 #include "stream/stream.h"
 #include "stream/upstream.h"
