@@ -3,6 +3,7 @@
  * The program's entry. The order of initialisation is this visible list: each call registers rows in tables.
  */
 #include "balance/balance.h"
+#include "admin/cli.h"
 #include "config/reader.h"
 #include "process/start.h"
 
@@ -11,6 +12,9 @@ int main(int argc, char **argv)
 	/* the configuration language */
 	config_language_init();
 	balance_init();
+
+	/* the operator's side */
+	admin_init();
 
 	return lbd_main(argc, argv);
 }
