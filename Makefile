@@ -130,7 +130,7 @@ clean:       ## remove what was built
 
 # ---- Tests ----------------------------------------------------------------------------------
 
-.PHONY: check check-unit check-bpf check-run check-long tests bench-tools demo
+.PHONY: check check-unit check-bpf check-run tests bench-tools demo
 bench-tools: $(BENCH_BIN)
 	@:
 tests: $(UNIT_BIN) $(BPFT_BIN) $(NETC_BIN) $(THELP_BIN)
@@ -146,10 +146,6 @@ check-unit: $(UNIT_BIN) ## unit tests only
 
 check-bpf: all $(BPFT_BIN) ## tests of the BPF programs only (root)
 	$(Q)O=$(O) selftests/run bpf
-
-check-long: deps ## what takes longer than `make check` may
-	$(Q)$(MAKE) --no-print-directory all tests
-	$(Q)O=$(O) selftests/run --long
 
 demo: deps   ## the main job, shown in network namespaces (DEMO_SECONDS=n ends by itself)
 	$(Q)$(MAKE) --no-print-directory all
