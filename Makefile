@@ -189,7 +189,7 @@ $(O)/bpf/%.skel.h: $(O)/bpf/%.bpf.o
 define archive
 	$(call say,AR,$@)
 	@mkdir -p $(@D); rm -f $@
-	$(Q)ar rcsD $@ $(filter %.o,$^)
+	$(Q)ar qcsD $@ $(filter %.o,$^)
 endef
 
 # A list of the objects is a prerequisite, so that a deleted source leaves its archive too.

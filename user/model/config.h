@@ -35,6 +35,7 @@ struct global {
 	uint32_t stats_timeout_ms, stats_maxconn;
 	struct list stats_listeners; /* struct bind_conf of `stats socket` (admin) */
 	bool no_splice;              /* nosplice */
+	bool no_reuseport;           /* noreuseport, -dR */
 	uint32_t spread_checks, max_spread_checks_ms;
 	/* datapath lines (datapath/plan.h fills and reads it) */
 	struct datapath_conf *datapath;

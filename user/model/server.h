@@ -106,7 +106,10 @@ bool server_is_willing(const struct server *s);
 /* "UP", "DOWN", "MAINT", "DRAIN", "NOLB", "no check" ... as the statistics' status column says. */
 const char *server_state_text(const struct server *s, char *buf, size_t size);
 
-/* Where the words about changed servers go: level as in log/log.h. Set by the start sequence (the log module). */
+/* Gives all proxies and servers their counters, for worker_count workers and the control thread. Once, at start. */
+void model_counters_alloc(struct config *cfg);
+
+/* Where words about changes go, level as in log/log.h; @px NULL: the global log targets. Set by the start sequence (the log module). */
 extern void (*server_say)(const struct proxy *px, int level, const char *text);
 
 /* ---- changes: control thread only. Each logs in HAProxy's words, updates proxy counts, and tells the listeners. ---- */

@@ -1,27 +1,304 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The start sequence.
+ * The start sequence, up to running threads. How it runs and ends is in run.c. Control thread.
  */
 #include "process/start.h"
 
+#include <errno.h>
 #include <stdio.h>
-#include <string.h>
+#include <stdlib.h>
+#include <signal.h>
+#include <time.h>
+#include <unistd.h>
 
+#include "base/strbuf.h"
+#include "config/condition.h"
 #include "config/reader.h"
+#include "config/registry.h"
+#include "config/version.h"
+#include "loop/thread.h"
+#include "model/server.h"
+#include "process/args.h"
+#include "process/background.h"
+#include "process/limits.h"
+#include "process/privileges.h"
+#include "process/run.h"
+#include "process/signals.h"
+
+struct list start_hooks_list = LIST_INIT(start_hooks_list);
+uint64_t process_start_wall_s;
+
+/* Exit codes of `-c` and of a failed start, as HAProxy's. */
+enum { EXIT_FINE = 0, EXIT_ERROR = 1, EXIT_NO_LISTENER = 2 };
+
+void start_register(struct start_hooks *h)
+{
+	list_add_tail(&start_hooks_list, &h->node);
+}
+
+/* ---- what ends at once ---- */
+
+static void emit_tsv(void *ctx, const char *kind, const char *name)
+{
+	printf("%s\t%s\n", kind, name);
+}
+
+/* The last kind that a heading was printed for. */
+static void emit_list(void *ctx, const char *kind, const char *name)
+{
+	const char **last = ctx;
+
+	if (!*last || strcmp(*last, kind))
+		printf("# %s\n", kind);
+	*last = kind;
+	printf("\t%s\n", name);
+}
+
+static int dump_names(const char *classes)
+{
+	const char *last = NULL;
+
+	if (!strcmp(classes, "tsv"))
+		registry_walk_names(NULL, emit_tsv, NULL);
+	else if (!*classes || !strcmp(classes, "help"))
+		puts("# List of supported keyword classes:\nall: list all keywords\nacl: ACL keywords\n"
+		     "cfg: configuration keywords\ncli: CLI keywords\ncnv: sample converter keywords\nflt: filter names\n"
+		     "smp: sample fetch functions\nsvc: service names\ntsv: all, as kind<TAB>name");
+	else
+		registry_walk_names(classes, emit_list, &last);
+	return EXIT_FINE;
+}
+
+static int evaluate_condition(const char *text)
+{
+	struct arena a;
+	const char *error, *at;
+	int v;
+
+	arena_init(&a, 0);
+	v = condition_eval(&a, text, &error, &at);
+	if (v < 0)
+		fprintf(stderr, "-cc '%s': %s%s%s%s\n", text, error, *at ? " (at '" : "", at, *at ? "')" : "");
+	arena_fini(&a);
+	return v < 0 ? 1 : !v;
+}
+
+/* Options that answer and end. -1: go on. */
+static int answer_and_end(const struct args *a)
+{
+	if (a->help) {
+		args_help(a);
+		return EXIT_FINE;
+	}
+	if (a->build_info) {
+		args_build_info(a);
+		return EXIT_FINE;
+	}
+	if (a->version) {
+		args_version(a);
+		return EXIT_FINE;
+	}
+	if (a->condition)
+		return evaluate_condition(a->condition);
+	if (a->dump_names && !a->nfiles)
+		return dump_names(a->dump_names);
+	if (!a->nfiles) {
+		args_help(a);
+		fprintf(stderr, "%s: no configuration file was given: -f <file>\n", a->program);
+		return EXIT_ERROR;
+	}
+	return -1;
+}
+
+/* ---- configuration ---- */
+
+static void set_environment(const struct args *a)
+{
+	struct strbuf files = STRBUF_INIT;
+	char host[256] = "localhost";
+
+	gethostname(host, sizeof(host) - 1);
+	for (int i = 0; i < a->nfiles; i++)
+		strbuf_addf(&files, "%s%s", i ? ";" : "", a->files[i]);
+	setenv("HAPROXY_LOCALPEER", a->localpeer ? a->localpeer : host, a->localpeer != NULL);
+	setenv("HAPROXY_CFGFILES", strbuf_z(&files), 1);
+	setenv("HAPROXY_STARTUP_VERSION", LANGUAGE_VERSION, 1);
+	setenv("HAPROXY_VERSION", LANGUAGE_VERSION, 1);
+	setenv("HAPROXY_BRANCH", LANGUAGE_BRANCH, 1);
+	unsetenv("HAPROXY_MWORKER");
+	strbuf_fini(&files);
+}
+
+/* What the command line says wins over the file. */
+static void apply_args(struct config *cfg, const struct args *a)
+{
+	struct global *g = &cfg->global;
+
+	if (a->maxconn) {
+		g->maxconn = (uint32_t)a->maxconn;
+		g->maxconn_set = true;
+	}
+	if (a->proxy_maxconn) {
+		struct proxy *px;
+
+		list_for_each_entry(px, &cfg->proxies, node)
+			if ((px->caps & PX_FRONTEND) && !px->maxconn)
+				px->maxconn = (uint32_t)a->proxy_maxconn;
+	}
+	if (a->pidfile)
+		g->pidfile = a->pidfile;
+	if (!g->localpeer)
+		g->localpeer = getenv("HAPROXY_LOCALPEER");
+	g->daemon |= a->daemon;
+	g->debug |= a->debug;
+	if (a->foreground || g->debug)
+		g->daemon = false;
+	g->quiet = (g->quiet || a->quiet) && !a->verbose;
+	g->zero_warning |= a->zero_warning;
+	g->no_splice |= a->no_splice;
+	if (a->no_reuseport)
+		g->no_reuseport = true;
+	cfg->files = a->files;
+}
+
+static bool has_listener(const struct config *cfg)
+{
+	const struct proxy *px;
+
+	list_for_each_entry(px, &cfg->proxies, node)
+		if (!px->disabled && !list_empty(&px->binds))
+			return true;
+	return false;
+}
+
+/* 0, or -1 when there were errors (or warnings that count as errors). */
+static int read_configuration(struct config *cfg, const struct args *a)
+{
+	for (int i = 0; i < a->nfiles; i++)
+		config_read(cfg, a->files[i]);
+	apply_args(cfg, a);
+	worker_count = limits_workers(cfg);
+	config_finish(cfg);
+	if (cfg->diag->errors)
+		return -1;
+	if (cfg->global.zero_warning && cfg->diag->warnings) {
+		diag_error(cfg->diag, PLACE_NONE, "there are %d warnings, and warnings count as errors here (zero-warning, -dW)",
+			   cfg->diag->warnings);
+		return -1;
+	}
+	return 0;
+}
+
+static void print_messages(const struct config *cfg)
+{
+	diag_print(cfg->diag, stderr, cfg->global.quiet ? DIAG_ERROR : DIAG_NOTICE);
+}
+
+static int finish_check(struct config *cfg, const struct args *a, int warnings)
+{
+	struct start_hooks *h;
+
+	if (!has_listener(cfg)) {
+		if (!cfg->global.quiet)
+			puts("Configuration file has no error but will not start (no listener) => exit(2).");
+		return EXIT_NO_LISTENER;
+	}
+	if (cfg->global.quiet)
+		return EXIT_FINE;
+	if (a->verbose)
+		list_for_each_entry(h, &start_hooks_list, node)
+			if (h->describe)
+				h->describe(cfg);
+	if (warnings)
+		puts("Warnings were found.");
+	puts("Configuration file is valid");
+	return EXIT_FINE;
+}
+
+/* ---- opening ---- */
+
+static int open_all(struct config *cfg)
+{
+	struct start_hooks *h;
+	int rc = 0;
+
+	list_for_each_entry(h, &start_hooks_list, node)
+		if (h->open && h->open(cfg, cfg->diag))
+			rc = -1;
+	return rc || cfg->diag->errors ? -1 : 0;
+}
+
+/* From a valid configuration to a process that may serve: everything that needs privileges. 0 or -1 (said). */
+static int prepare_process(struct config *cfg, const struct args *a)
+{
+	struct diag *d = cfg->diag;
+	struct global *g = &cfg->global;
+
+	if (!has_listener(cfg)) {
+		diag_error(d, PLACE_NONE, "no frontend listens anywhere: a 'bind' line is missing");
+		return -1;
+	}
+	if (limits_apply(cfg, a, d) || (g->daemon && pidfile_open(g->pidfile, d)))
+		return -1;
+	if (g->daemon) {
+		print_messages(cfg);
+		if (background_enter(d))
+			return -1;
+	}
+	model_counters_alloc(cfg);
+	if (open_all(cfg) || pidfile_write(d))
+		return -1;
+	return privileges_drop(g, d);
+}
+
+static void tell_old_processes(const struct args *a)
+{
+	for (int i = 0; i < a->nold; i++)
+		if (kill(a->old_pids[i], a->old_signal) && errno != ESRCH)
+			fprintf(stderr, "lbd: cannot tell process %d to end: %s\n", (int)a->old_pids[i], strerror(errno));
+}
+
+static int change_directory(const struct args *a)
+{
+	if (!a->directory || !chdir(a->directory))
+		return 0;
+	fprintf(stderr, "%s: -C %s: %s\n", a->program, a->directory, strerror(errno));
+	return -1;
+}
 
 int lbd_main(int argc, char **argv)
 {
-	struct diag d;
-	int rc = 0;
+	struct args args;
+	struct diag diag;
+	int rc, warnings;
 
-	diag_init(&d);
-	config = config_new(&d);
-	for (int i = 1; i < argc; i++)
-		if (!strcmp(argv[i], "-f") && i + 1 < argc)
-			rc |= config_read(config, argv[++i]);
-	rc |= config_finish(config);
-	if (!rc)
-		puts("Configuration file is valid");
-	diag_print(&d, stderr, DIAG_NOTICE);
-	return rc ? 1 : 0;
+	if (args_parse(&args, argc, argv))
+		return EXIT_ERROR;
+	rc = answer_and_end(&args);
+	if (rc >= 0)
+		return rc;
+	if (change_directory(&args))
+		return EXIT_ERROR;
+	process_start_wall_s = (uint64_t)time(NULL);
+	set_environment(&args);
+	diag_init(&diag);
+	config = config_new(&diag);
+	rc = read_configuration(config, &args);
+	warnings = diag.warnings;
+	if (args.dump_names)
+		dump_names(args.dump_names);
+	print_messages(config);
+	if (rc) {
+		fprintf(stderr, "%s: %d error%s in the configuration; nothing was started\n", args.program, diag.errors,
+			diag.errors == 1 ? "" : "s");
+		return EXIT_ERROR;
+	}
+	if (args.check)
+		return finish_check(config, &args, warnings);
+	signals_block();
+	rc = prepare_process(config, &args);
+	print_messages(config);
+	if (rc)
+		return EXIT_ERROR;
+	return run(tell_old_processes, &args);
 }
