@@ -14,4 +14,5 @@ void stream_module_init(void)
 	upstream_init();
 	listener_bind_init();
 	splice_init();
+	stream_keywords_init();
 }

@@ -6,5 +6,6 @@
 #define LBD_STREAM_INIT_H
 
 void tcp_init(void);
+void stream_keywords_init(void);
 
 #endif

@@ -218,10 +218,10 @@ static bool side_was_reset(const struct relay *from)
 static void tcp_start_copy(struct tcp_stream *t)
 {
 	struct conn *client = &t->s.sess->client, *server = &t->s.up->conn;
-	bool pipe = !(t->s.be->no_options & PX_O_SPLICE_AUTO);
+	uint32_t no = t->s.be->no_options | t->s.sess->fe->no_options;
 
-	relay_init(&t->req, client, server, pipe);
-	relay_init(&t->res, server, client, pipe);
+	relay_init(&t->req, client, server, !(no & (PX_O_SPLICE_AUTO | PX_O_SPLICE_REQ)));
+	relay_init(&t->res, server, client, !(no & (PX_O_SPLICE_AUTO | PX_O_SPLICE_RTR)));
 	t->client.active_ms = t->server.active_ms = this_loop->now_ms;
 }
 
