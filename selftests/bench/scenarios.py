@@ -167,6 +167,8 @@ class Kernel:
         self.net.lb.run("sysctl -qw net.ipv4.tcp_tw_reuse=1")
         for i in range(16):		# client addresses, so that ports do not run out
             self.net.client.run(f"ip addr add 10.9.0.{100 + i}/24 dev eth0")
+        for i in range(3, 18):		# and server addresses, for the balancer's ports
+            self.net.servers[0].run(f"ip addr add 10.9.1.{i}/24 dev eth0")
         self.origin = Origin("echo:7000", ns=self.net.servers[0])
 
     def config(self, name, port):
@@ -178,8 +180,7 @@ class Kernel:
         return head + f"""listen t
     mode tcp
     bind 10.9.0.1:{port}
-{kernel}    server s1 10.9.1.2:7000
-"""
+{kernel}""" + "".join(f"    server s{i} 10.9.1.{i}:7000\n" for i in range(2, 18))
 
     def target(self, name):
         if name == "none":

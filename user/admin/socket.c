@@ -125,7 +125,7 @@ static int bind_unix(const struct bind_conf *b, const struct bind_address *at, s
 			close(fd);
 			return fail(d, b, "the path is too long for a unix socket", ENAMETOOLONG);
 		}
-		strcpy(un.sun_path, tmp);
+		memcpy(un.sun_path, tmp, strlen(tmp) + 1);
 		unlink(tmp);
 		if (bind(fd, (struct sockaddr *)&un, len) == 0 &&
 		    (b->mode == 0 || chmod(tmp, (mode_t)b->mode) == 0) &&
