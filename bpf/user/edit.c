@@ -9,6 +9,7 @@
 #include <lbd/flowhash.h>
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,11 +73,6 @@ int64_t lbdmap_slot_take(struct lbdmap_set *set, enum lbdmap_id id, uint32_t n)
 	return -ENOSPC;
 }
 
-static size_t slot_size(enum lbdmap_id id)
-{
-	return (map_rows[id].value_size + 7) & ~7u;
-}
-
 static int slot_check(const struct lbdmap_set *set, enum lbdmap_id id, uint32_t slot)
 {
 	int rc = set_must_own(set);
@@ -119,6 +115,23 @@ int lbdmap_slot_give(struct lbdmap_set *set, enum lbdmap_id id, uint32_t slot)
 
 /* ---- Services, servers, sources, next hops -------------------------------------------------------------- */
 
+/* A slot gets another owner: its counters start anew. */
+static int counts_clear(struct lbdmap_set *set, enum lbdmap_id id, uint32_t slot)
+{
+	int cpus = libbpf_num_possible_cpus(), rc = 0;
+	void *zero;
+
+	if (cpus < 0)
+		return cpus;
+	zero = calloc(cpus, map_rows[id].value_size);
+	if (!zero)
+		return -ENOMEM;
+	if (bpf_map_update_elem(set->fd[id], &slot, zero, BPF_ANY))
+		rc = -errno;
+	free(zero);
+	return rc;
+}
+
 int lbdmap_service_put(struct lbdmap_set *set, uint32_t slot, const struct lbd_service *s)
 {
 	struct lbd_service *to = MEM(set, SERVICE, struct lbd_service) + slot;
@@ -128,6 +141,12 @@ int lbdmap_service_put(struct lbdmap_set *set, uint32_t slot, const struct lbd_s
 		return rc;
 	if (s->pick >= LBD_PICKS || s->number >= LBD_NUMS)
 		return -EINVAL;
+	if (to->id != s->id) {
+		rc = counts_clear(set, LBDMAP_SERVICE_COUNT, slot);
+		if (rc)
+			return rc;
+		to->expired = 0;
+	}
 	to->id = s->id;
 	to->pick = s->pick;
 	to->number = s->number;
@@ -156,6 +175,12 @@ int lbdmap_server_put(struct lbdmap_set *set, uint32_t slot, const struct lbd_se
 	if (!same) {
 		to->addr = s->addr;
 		to->port_be = s->port_be;
+	}
+	if (to->id != s->id) {
+		rc = counts_clear(set, LBDMAP_SERVER_COUNT, slot);
+		if (rc)
+			return rc;
+		MEM(set, LOAD, struct lbd_load)[slot].expired = 0;
 	}
 	to->forward = s->forward;
 	to->id = s->id;
