@@ -43,4 +43,16 @@ static inline void pool_put(struct pool *p, void *obj, unsigned int keep)
 	p->spare++;
 }
 
+/* Frees the spare ones. */
+static inline void pool_trim(struct pool *p)
+{
+	while (p->free) {
+		struct pool_item *i = p->free;
+
+		p->free = i->next;
+		free(i);
+	}
+	p->spare = 0;
+}
+
 #endif

@@ -62,6 +62,25 @@ struct pipe_pair *pipe_take(void)
 	return p;
 }
 
+static void pipe_close(struct pipe_pair *p)
+{
+	close(p->in);
+	close(p->out);
+	free(p);
+}
+
+void pipes_trim(void)
+{
+	while (stock) {
+		struct pipe_pair *p = stock;
+
+		stock = p->next;
+		pipe_close(p);
+	}
+	atomic_fetch_sub(&pipes_free, stocked);
+	stocked = 0;
+}
+
 void pipe_give(struct pipe_pair *p, bool empty)
 {
 	atomic_fetch_sub(&pipes_used, 1);
@@ -72,9 +91,7 @@ void pipe_give(struct pipe_pair *p, bool empty)
 		atomic_fetch_add(&pipes_free, 1);
 		return;
 	}
-	close(p->in);
-	close(p->out);
-	free(p);
+	pipe_close(p);
 }
 
 /* ---- moving ---- */

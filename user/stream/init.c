@@ -1,12 +1,50 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * init.c - what this room registers: protocols, server options, keywords. Before the configuration is read.
+ * init.c - what this room registers: protocols, server options, keywords, its stations in the life of the process.
+ * Before the configuration is read.
  */
+#include "base/segment.h"
+#include "process/start.h"
 #include "stream/init.h"
 #include "stream/listener.h"
 #include "stream/session.h"
 #include "stream/splice.h"
-#include "stream/upstream.h"
+#include "stream/upstream_pool.h"
+
+static void begin_soft_stop(void)
+{
+	sessions_drain(NULL);
+}
+
+static void pause_listening(void)
+{
+	listeners_pause(NULL, true);
+}
+
+static void resume_listening(void)
+{
+	listeners_pause(NULL, false);
+}
+
+/* Sessions that still run end with the process, as their sockets do; what lies spare is given back. */
+static void stop_worker(struct loop *l)
+{
+	sessions_trim();
+	upstreams_trim();
+	pipes_trim();
+	segment_pool_trim(0);
+}
+
+static struct start_hooks hooks = {
+	.name = "streams",
+	.open = listeners_bind,
+	.worker_start = listeners_start,
+	.soft_stop = begin_soft_stop,
+	.busy = sessions_busy,
+	.pause = pause_listening,
+	.resume = resume_listening,
+	.worker_stop = stop_worker,
+};
 
 void stream_module_init(void)
 {
@@ -15,4 +53,5 @@ void stream_module_init(void)
 	listener_bind_init();
 	splice_init();
 	stream_keywords_init();
+	start_register(&hooks);
 }

@@ -30,6 +30,7 @@ static struct waker {
 
 static _Atomic bool draining;
 static _Atomic bool drained;
+static bool drain_begun;          /* control thread */
 static void (*drain_done)(void);
 
 struct list *listeners(void)
@@ -395,6 +396,7 @@ static void drain_started(void *arg)
 
 void sessions_drain(void (*idle)(void))
 {
+	drain_begun = true;
 	drain_done = idle;
 	threads_each(drain_in_worker, NULL, drain_started);
 }
@@ -409,12 +411,17 @@ static void resume_in_worker(struct loop *loop, void *arg)
 	resume_own();
 }
 
+bool sessions_busy(void)
+{
+	return atomic_load(&sessions_active) || (drain_begun && !atomic_load(&draining));
+}
+
 void listeners_pause(struct proxy *fe, bool pause)
 {
 	struct listener *l;
 
 	list_for_each_entry(l, &all, node)
-		if (l->px == fe)
+		if (!fe || l->px == fe)
 			atomic_store(&l->disabled, pause);
 	if (!pause)
 		threads_each(resume_in_worker, NULL, NULL);

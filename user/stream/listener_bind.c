@@ -270,10 +270,11 @@ static int add_listener(struct bind_job *j, int fd, int tid, const struct sessio
 	return 0;
 }
 
-static int bind_one(struct bind_job *j, const struct session_proto *proto, int threads)
+static int bind_one(struct bind_job *j, const struct session_proto *proto)
 {
 	const struct bind_address *a = j->a;
-	bool per_thread = j->b->shards ? j->b->shards < 0 : j->cfg->global.reuseport_per_thread;
+	bool per_thread = !j->cfg->global.no_reuseport &&
+			  (j->b->shards ? j->b->shards < 0 : j->cfg->global.reuseport_per_thread);
 	int bad = 0;
 
 	if (a->fd >= 0) {
@@ -287,7 +288,7 @@ static int bind_one(struct bind_job *j, const struct session_proto *proto, int t
 	addr_text(&j->addr, j->where, sizeof(j->where));
 	if (!per_thread)
 		return add_listener(j, job_inet(j, false), -1, proto);
-	for (int t = 0; t < threads && !bad; t++)
+	for (int t = 0; t < worker_count && !bad; t++)
 		bad = add_listener(j, job_inet(j, true), t, proto);
 	return bad;
 }
@@ -307,7 +308,7 @@ static const struct session_proto *proto_for(struct bind_conf *b, struct diag *d
 	return NULL;
 }
 
-static int bind_line(struct config *cfg, struct bind_conf *b, struct diag *d, int threads)
+static int bind_line(struct config *cfg, struct bind_conf *b, struct diag *d)
 {
 	const struct session_proto *proto = proto_for(b, d);
 	struct bind_address *a;
@@ -321,7 +322,7 @@ static int bind_line(struct config *cfg, struct bind_conf *b, struct diag *d, in
 		if (a->is_udp)
 			continue; /* the kernel path's */
 		do
-			bad |= bind_one(&j, proto, threads);
+			bad |= bind_one(&j, proto);
 		while (!a->path && a->fd < 0 && j.addr.port++ < a->port_end);
 	}
 	return bad;
@@ -329,7 +330,6 @@ static int bind_line(struct config *cfg, struct bind_conf *b, struct diag *d, in
 
 int listeners_bind(struct config *cfg, struct diag *d)
 {
-	int threads = cfg->global.nbthread ? (int)cfg->global.nbthread : 1;
 	struct bind_conf *b;
 	struct proxy *px;
 	int bad = 0;
@@ -340,7 +340,7 @@ int listeners_bind(struct config *cfg, struct diag *d)
 		if (!(px->caps & PX_FRONTEND) || px->disabled || px->mode == MODE_UDP)
 			continue;
 		list_for_each_entry(b, &px->binds, node)
-			bad |= bind_line(cfg, b, d, threads);
+			bad |= bind_line(cfg, b, d);
 	}
 	return bad ? -1 : 0;
 }

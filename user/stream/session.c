@@ -233,6 +233,13 @@ void session_free(struct session *s)
 	session_delete(s);
 }
 
+void sessions_trim(void)
+{
+	for (int i = 0; i < MAX_PROTOS; i++)
+		pool_trim(&pools[i]);
+	arena_fini(&scratch);
+}
+
 /* ---- the whole process ---- */
 
 uint64_t sessions_accepted(void)

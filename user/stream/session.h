@@ -74,6 +74,8 @@ uint32_t sessions_rate_max(void);
 /* Soft stop: no new connections (queued ones are accepted first), sessions finish; @idle is called once none is left. */
 void sessions_drain(void (*idle)(void));
 bool sessions_draining(void);
+/* Sessions are open, or the soft stop has not yet emptied the accept queues. */
+bool sessions_busy(void);
 /* Ends sessions now; the termination state says @cause: K (operator), D (server went down), U (server came up). */
 void sessions_kill_all(char cause);
 void sessions_kill_frontend(struct proxy *fe, char cause);
@@ -120,8 +122,11 @@ int listeners_bind(struct config *cfg, struct diag *d);
 void listeners_start(struct loop *l);
 /* In each worker: stops accepting on all (soft stop); queued connections are accepted first. sessions_drain() calls it. */
 void listeners_stop(struct loop *l);
-/* Stops (true) or starts (false) accepting on one frontend (`disable frontend`). Control thread. */
+/* Stops (true) or starts (false) accepting on one frontend (`disable frontend`), NULL: on all. Control thread. */
 void listeners_pause(struct proxy *fe, bool pause);
+
+/* In each worker, at the end of the process: gives back what lies spare. */
+void sessions_trim(void);
 
 /* Rows of this module: protocols tcp and health, keywords. Before the configuration is read. */
 void stream_module_init(void);

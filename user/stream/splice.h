@@ -69,6 +69,8 @@ void splice_init(void);
 /* Pipe of this thread's stock; NULL: none to be had. */
 struct pipe_pair *pipe_take(void);
 void pipe_give(struct pipe_pair *p, bool empty);
+/* Closes this thread's stock. */
+void pipes_trim(void);
 struct pipe_pair {
 	int in, out;                 /* write end, read end */
 	uint32_t bytes;              /* capacity */

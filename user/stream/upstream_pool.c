@@ -76,6 +76,11 @@ void upstream_free(struct upstream *up)
 	pool_put(&upstreams, up, SPARE);
 }
 
+void upstreams_trim(void)
+{
+	pool_trim(&upstreams);
+}
+
 static void idle_remove(struct upstream *up)
 {
 	list_del(&up->pool_node);

@@ -13,5 +13,7 @@ struct upstream *upstream_new(struct server *srv, struct stream *s);
 void upstream_free(struct upstream *up);
 /* The idle connection used last, now @s's; NULL: none. */
 struct upstream *upstream_take_idle(struct server *srv, struct stream *s);
+/* Frees this worker's spare memory. */
+void upstreams_trim(void);
 
 #endif
