@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #define EXCERPT_MAX 110 /* columns of a source line that are shown */
+#define WORDS_MAX   600 /* characters of one line of a message */
 
 struct diag_cause {
 	struct list node;
@@ -108,11 +109,26 @@ static void print_excerpt(FILE *to, const struct place *at)
 	fputs("^\n", to);
 }
 
+/* One line of a message. It quotes what users wrote: control characters become '?', a word of a megabyte is cut. */
+static void print_words(FILE *to, const char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c;
+
+		if (n > WORDS_MAX && i == WORDS_MAX / 2) {
+			i = n - WORDS_MAX / 2;
+			fputs("...", to);
+		}
+		c = (unsigned char)p[i];
+		fputc(c == '\t' || (c >= 0x20 && c != 0x7f) ? c : '?', to);
+	}
+}
+
 static void print_entry(FILE *to, const struct diag_entry *e)
 {
 	static const char *const names[] = { "notice: ", "warning: ", "" };
 	const char *rest = strchr(e->text, '\n');
-	int first = rest ? (int)(rest - e->text) : (int)strlen(e->text);
+	size_t first = rest ? (size_t)(rest - e->text) : strlen(e->text);
 
 	if (e->at.file) {
 		fprintf(to, "%s:", e->at.file);
@@ -124,7 +140,8 @@ static void print_entry(FILE *to, const struct diag_entry *e)
 	} else {
 		fputs("lbd: ", to);
 	}
-	fprintf(to, "%s%.*s", names[e->level], first, e->text);
+	fputs(names[e->level], to);
+	print_words(to, e->text, first);
 	if (e->repeats)
 		fprintf(to, " (and %d more place%s)", e->repeats, e->repeats == 1 ? "" : "s");
 	fputc('\n', to);
@@ -133,7 +150,9 @@ static void print_entry(FILE *to, const struct diag_entry *e)
 	while (rest && *++rest) {
 		size_t n = strcspn(rest, "\n");
 
-		fprintf(to, "  %.*s\n", (int)n, rest);
+		fputs("  ", to);
+		print_words(to, rest, n);
+		fputc('\n', to);
 		rest += n;
 		if (!*rest)
 			break;
