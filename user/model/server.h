@@ -14,12 +14,12 @@ enum server_oper { SRV_STOPPED = 0, SRV_STARTING = 1, SRV_RUNNING = 2, SRV_STOPP
 enum server_admin {
 	SRV_ADM_FMAINT = 0x01, /* forced maintenance (CLI) */
 	SRV_ADM_IMAINT = 0x02, /* inherited by track */
-	SRV_ADM_CMAINT = 0x04, /* `disabled` in the file */
+	SRV_ADM_CMAINT = 0x04, /* `disabled` in the file: remembered, not maintenance by itself (FMAINT is set too) */
 	SRV_ADM_FDRAIN = 0x08,
 	SRV_ADM_IDRAIN = 0x10,
 	SRV_ADM_RMAINT = 0x20, /* no resolution */
 	SRV_ADM_HMAINT = 0x40,
-	SRV_ADM_MAINT = 0x01 | 0x02 | 0x04 | 0x20 | 0x40,
+	SRV_ADM_MAINT = 0x01 | 0x02 | 0x20 | 0x40,
 	SRV_ADM_DRAIN = 0x08 | 0x10,
 };
 

@@ -54,7 +54,7 @@ void server_live_init(struct server *s)
 	struct server_live *v = &s->live;
 
 	atomic_store(&v->oper, SRV_RUNNING);
-	atomic_store(&v->admin, s->disabled ? SRV_ADM_CMAINT : 0);
+	atomic_store(&v->admin, s->disabled ? SRV_ADM_FMAINT | SRV_ADM_CMAINT : 0);
 	atomic_store(&v->uweight, s->weight);
 	atomic_store(&v->eweight, s->weight);
 	atomic_store(&v->maxconn, s->maxconn);
@@ -110,14 +110,14 @@ static void account(struct server *s, const struct standing *was)
 }
 
 /* "2 active and 1 backup servers left. Running on backup. 3 sessions active, 0 requeued, 1 remaining in queue." */
-static void add_counts(struct strbuf *b, const struct server *s, bool going_up)
+static void add_counts(struct strbuf *b, const struct server *s, bool online)
 {
 	const struct proxy *px = s->px;
 	unsigned int active = atomic_load(&px->up_active), backup = atomic_load(&px->up_backup);
 
-	strbuf_addf(b, " %u active and %u backup servers %s.%s", active, backup, going_up ? "online" : "left",
+	strbuf_addf(b, " %u active and %u backup servers %s.%s", active, backup, online ? "online" : "left",
 		    backup && !active ? " Running on backup." : "");
-	if (going_up)
+	if (online)
 		strbuf_addf(b, " %u sessions requeued, %u total in queue.", 0, server_queued(s));
 	else
 		strbuf_addf(b, " %u sessions active, %u requeued, %u remaining in queue.", atomic_load(&s->load.served), 0,
@@ -140,7 +140,7 @@ static void say_backend(const struct server *s, const struct standing *was)
 
 	if (was->active + was->backup == 0 || atomic_load(&s->px->up_active) + atomic_load(&s->px->up_backup) != 0)
 		return;
-	strbuf_addf(&b, "%s %s has no server available!", "backend", s->px->name);
+	strbuf_addf(&b, "%s %s has no server available!", s->px->caps & PX_FRONTEND ? "proxy" : "backend", s->px->name);
 	say(s, SAY_EMERG, &b);
 }
 
@@ -163,9 +163,9 @@ void server_set_oper(struct server *s, enum server_oper oper, const char *why)
 	strbuf_addf(&b, "%sServer %s/%s is %s", s->backup ? "Backup " : "", s->px->name, s->name,
 		    down ? "DOWN" : oper == SRV_STOPPING ? "stopping" : "UP");
 	if (why)
-		strbuf_addf(&b, ", %s%s", strncmp(why, "via ", 4) ? "reason: " : "", why);
+		strbuf_addf(&b, ", %s%s", strncmp(why, "via ", 4) && strcmp(why, "changed from CLI") ? "reason: " : "", why);
 	strbuf_adds(&b, ".");
-	add_counts(&b, s, !down && oper != SRV_STOPPING);
+	add_counts(&b, s, !down);
 	if (atomic_load(&s->live.admin) & SRV_ADM_MAINT)
 		strbuf_fini(&b); /* in maintenance nobody is told about checks */
 	else
@@ -174,54 +174,55 @@ void server_set_oper(struct server *s, enum server_oper oper, const char *why)
 	tell(s, SERVER_EV_STATE);
 }
 
-/* The line for a change of the administrative state; empty: nothing is said. */
-static void say_admin(const struct server *s, uint32_t before, uint32_t now, const struct standing *was, const char *why)
+static void say_line(const struct server *s, int level, const char *text, const char *why, int counts)
 {
 	struct strbuf b = STRBUF_INIT;
-	const char *backup = s->backup ? "Backup " : "", *be = s->px->name, *name = s->name;
+
+	strbuf_addf(&b, "%sServer %s/%s %s%s%s%s.", s->backup ? "Backup " : "", s->px->name, s->name, text, why ? " (" : "",
+		    why ? why : "", why ? ")" : "");
+	if (counts)
+		add_counts(&b, s, counts > 0);
+	say(s, level, &b);
+}
+
+/* The lines for a change of the administrative state. Counts: 1 "online", -1 "left". */
+static void say_admin(const struct server *s, uint32_t before, uint32_t now, const struct standing *was, bool was_down,
+		      const char *why)
+{
 	bool maint_before = before & SRV_ADM_MAINT, maint = now & SRV_ADM_MAINT;
 	bool drain_before = before & SRV_ADM_DRAIN, drain = now & SRV_ADM_DRAIN;
-	bool up = atomic_load(&s->live.oper) != SRV_STOPPED;
 
 	if (!maint_before && maint) {
-		if (up) {
-			strbuf_addf(&b, "%sServer %s/%s is going DOWN for maintenance%s%s%s.", backup, be, name, why ? " (" : "",
-				    why ? why : "", why ? ")" : "");
-			add_counts(&b, s, false);
-		} else {
-			strbuf_addf(&b, "%sServer %s/%s was DOWN and now enters maintenance%s%s%s.", backup, be, name,
-				    why ? " (" : "", why ? why : "", why ? ")" : "");
-		}
+		if (was_down)
+			say_line(s, SAY_NOTICE, "was DOWN and now enters maintenance", why, 0);
+		else
+			say_line(s, was->usable ? SAY_ALERT : SAY_NOTICE, "is going DOWN for maintenance", why, -1);
 	} else if (maint_before && !maint) {
-		strbuf_addf(&b, "%sServer %s/%s is %s/%s (leaving maintenance).", backup, be, name, up ? "UP" : "DOWN",
-			    drain ? "DRAIN" : "READY");
-		if (up && !drain)
-			add_counts(&b, s, true);
+		say_line(s, SAY_NOTICE, drain ? "is UP/DRAIN (leaving forced maintenance)" :
+			 "is UP/READY (leaving forced maintenance)", NULL, 0);
+		if (drain)
+			say_line(s, SAY_NOTICE, "remains in forced drain mode", NULL, 0);
 	} else if (!maint && !drain_before && drain) {
-		strbuf_addf(&b, "%sServer %s/%s enters drain state%s%s%s.", backup, be, name, why ? " (" : "", why ? why : "",
-			    why ? ")" : "");
-		add_counts(&b, s, false);
+		say_line(s, SAY_NOTICE, "enters drain state", why, 1);
 	} else if (!maint && drain_before && !drain) {
-		strbuf_addf(&b, "%sServer %s/%s is %s (leaving forced drain).", backup, be, name, up ? "UP" : "DOWN");
-		if (up)
-			add_counts(&b, s, true);
-	} else {
-		return;
+		say_line(s, SAY_NOTICE, was_down ? "is DOWN (leaving forced drain)" : "is UP (leaving forced drain)", NULL, 0);
 	}
-	say(s, SAY_NOTICE, &b);
-	(void)was;
 }
 
 void server_set_admin(struct server *s, uint32_t set, uint32_t clear, const char *why)
 {
 	struct standing was = standing_of(s);
 	uint32_t before = atomic_load(&s->live.admin), now = (before & ~clear) | set;
+	bool was_down = atomic_load(&s->live.oper) == SRV_STOPPED;
 
 	if (now == before)
 		return;
 	atomic_store(&s->live.admin, now);
+	/* Leaving maintenance, a server is taken for up; its check, if it has one, will find out at once. */
+	if ((before & SRV_ADM_MAINT) && !(now & SRV_ADM_MAINT))
+		atomic_store(&s->live.oper, SRV_RUNNING);
 	account(s, &was);
-	say_admin(s, before, now, &was, why);
+	say_admin(s, before, now, &was, was_down, why);
 	say_backend(s, &was);
 	tell(s, SERVER_EV_STATE);
 }
@@ -236,8 +237,12 @@ const char *server_set_weight(struct server *s, const char *text)
 	long w = strtol(text, &end, 10);
 	bool percent = *end == '%';
 
-	if (end == text || (*end && !(percent && !end[1])))
+	if (!*text)
 		return "Require <weight> or <weight%>.\n";
+	if (end == text)
+		return "Empty weight string empty or preceded by garbage";
+	if (*end && !(percent && !end[1]))
+		return "Trailing garbage in weight string";
 	if (percent) {
 		if (w < 0)
 			return "Relative weight must be positive.\n";
