@@ -89,7 +89,8 @@ static int parse_hash_type(struct cfg_line *l)
 		return cfg_error(l, l->first_arg, "'hash-type avalanche' is gone from the language; write "
 						  "'hash-type map-based sdbm avalanche', which chooses the same servers");
 	if (type < 0)
-		return cfg_error(l, l->first_arg, "'hash-type' is 'map-based', 'consistent' or 'maglev', not '%s'", cfg_arg(l, 0));
+		return cfg_error(l, l->first_arg, "'hash-type' is 'map-based', 'consistent' or 'maglev'%s%s%s",
+				 cfg_argc(l) ? ", not '" : "", cfg_arg(l, 0), cfg_argc(l) ? "'" : "");
 	if (cfg_argc(l) > 1)
 		fn = find_word(names, HASH_FN_COUNT, cfg_arg(l, 1));
 	if (fn < 0)
@@ -105,6 +106,19 @@ static int parse_hash_type(struct cfg_line *l)
 	b->avalanche = cfg_argc(l) > 2;
 	if (cfg_argc(l) > 3)
 		return cfg_warn(l, l->first_arg + 3, "nothing follows 'avalanche', '%s' is ignored", cfg_arg(l, 3));
+	return 0;
+}
+
+static int parse_allbackups(struct cfg_line *l)
+{
+	if (cfg_want_args(l, 0, 0, "option allbackups"))
+		return -1;
+	l->px->options &= ~PX_O_ALLBACKUPS;
+	l->px->no_options &= ~PX_O_ALLBACKUPS;
+	if (l->negated)
+		l->px->no_options |= PX_O_ALLBACKUPS;
+	else if (!l->is_default)
+		l->px->options |= PX_O_ALLBACKUPS;
 	return 0;
 }
 
@@ -137,6 +151,13 @@ void balance_conf_init(void)
 		  .kernel = KERNEL_EXACT,
 		  .usage = "hash-type map-based|consistent|maglev [sdbm|djb2|wt6|crc32 [avalanche]]",
 		  .help = "How the number that a balancing hash gives is turned into a server; map-based by default." },
+		{ .name = "option allbackups",
+		  .sections = CFG_DEFAULTS | CFG_BACKEND,
+		  .parse = parse_allbackups,
+		  .kernel = KERNEL_EXACT,
+		  .usage = "option allbackups",
+		  .help = "Without active servers all backups are used, not only the first.",
+		  .flags = CFG_CAN_NEGATE },
 	};
 	static const struct name_walker names = { "cfg", walk_names };
 

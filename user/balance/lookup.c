@@ -245,14 +245,19 @@ struct server *lookup_walk(struct balance *b, const struct pick_request *r)
 {
 	const struct lookup *lk = rcu_dereference(b->snapshot);
 	struct lookup_state *state = b->state;
-	uint32_t size = lookup_size(lk);
+	uint32_t size = lookup_size(lk), turn;
 
-	for (uint32_t tried = 0; tried < size; tried++) {
-		uint32_t turn = atomic_fetch_add_explicit(&state->cursor, 1, memory_order_relaxed);
-		struct server *s = lookup_at(lk, turn % size);
+	if (!size)
+		return NULL;
+	turn = atomic_fetch_add_explicit(&state->cursor, 1, memory_order_relaxed);
+	for (uint32_t passed = 0; passed < size; passed++) {
+		struct server *s = lookup_at(lk, (turn + passed) % size);
 
-		if (!pick_request_skips(r, s))
-			return s;
+		if (pick_request_skips(r, s))
+			continue;
+		if (passed) /* the turns of those passed over are lost */
+			atomic_fetch_add_explicit(&state->cursor, passed, memory_order_relaxed);
+		return s;
 	}
 	return NULL;
 }
