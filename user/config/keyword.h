@@ -90,8 +90,11 @@ struct cfg_keyword {
 #define CFG_CAN_NEGATE  1 /* "no X" and "default X" are allowed: see cfg_line.negated */
 #define CFG_HTTP_ONLY   2 /* a warning in mode tcp, as HAProxy says it ("ignored because ... requires HTTP mode") */
 #define CFG_DEPRECATED  4 /* accepted with one warning; `help` names the replacement */
+#define CFG_NEEDS_SIDE  16 /* on the wrong side (in a frontend/backend) an error; else the line is ignored with a warning */
 #define CFG_EFFECT_NONE 8 /* accepted, and its effect is invisible by nature; documented as such */
 
+/* For handlers of "option ..." bits (PX_O_*): sets, or takes back when negated. */
+void cfg_option_apply(struct cfg_line *l, uint32_t bits);
 void cfg_register_keywords(const struct cfg_keyword *rows, size_t n);
 
 /* An option of a `bind` line (kind "bind-option"). parse: @l's word @*i is the option's name; it moves *i behind

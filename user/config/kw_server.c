@@ -258,12 +258,13 @@ static const struct server_option options[] = {
 };
 
 static const struct cfg_keyword rows[] = {
-	{ "server", CFG_BACKEND, parse_server, KERNEL_EXACT, NULL, SERVER_USAGE, "A server of the backend." },
+	{ "server", CFG_BACKEND, parse_server, KERNEL_EXACT, NULL, SERVER_USAGE, "A server of the backend.", CFG_NEEDS_SIDE },
 	{ "default-server", CFG_DEFAULTS | CFG_BACKEND, parse_default_server, KERNEL_EXACT, NULL,
-	  "default-server <option> ...", "Options of all servers declared below." },
+	  "default-server <option> ...", "Options of all servers declared below.",
+	  CFG_NEEDS_SIDE },
 	{ "server-template", CFG_BACKEND, parse_server_template, KERNEL_EXACT, NULL,
 	  "server-template <prefix> <number>|<low>-<high> <address>[:<port>] [option ...]",
-	  "Several servers that differ in their name's number only." },
+	  "Several servers that differ in their name's number only.", CFG_NEEDS_SIDE },
 };
 
 void kw_server_init(void)

@@ -51,27 +51,29 @@ static int parse_timeout(struct cfg_line *l)
 	return 0;
 }
 
+#define FE	 CFG_DEFAULTS | CFG_FRONTEND
+#define BE	 CFG_DEFAULTS | CFG_BACKEND
 #define OWN_SYN	 "the client repeats its own SYN, there is no connection of the daemon that could time out"
 #define IDLE	 "an idle flow is forgotten by the flow table, no FIN is sent"
 #define NO_QUEUE "nothing queues: at its limit a server's new connections are dropped and the client repeats its SYN"
 #define OLD(new) "write '" new "'"
 
 static const struct cfg_keyword rows[] = {
-	{ "timeout client", CFG_ANY_PROXY, parse_timeout, KERNEL_APPROX, IDLE, "timeout client <time>",
+	{ "timeout client", FE, parse_timeout, KERNEL_APPROX, IDLE, "timeout client <time>",
 	  "Longest inactivity on the client side." },
-	{ "timeout server", CFG_ANY_PROXY, parse_timeout, KERNEL_APPROX, IDLE, "timeout server <time>",
+	{ "timeout server", BE, parse_timeout, KERNEL_APPROX, IDLE, "timeout server <time>",
 	  "Longest inactivity on the server side." },
-	{ "timeout connect", CFG_ANY_PROXY, parse_timeout, KERNEL_APPROX, OWN_SYN, "timeout connect <time>",
+	{ "timeout connect", BE, parse_timeout, KERNEL_APPROX, OWN_SYN, "timeout connect <time>",
 	  "Longest wait for a connection to a server." },
-	{ "timeout queue", CFG_ANY_PROXY, parse_timeout, KERNEL_APPROX, NO_QUEUE, "timeout queue <time>",
+	{ "timeout queue", BE, parse_timeout, KERNEL_APPROX, NO_QUEUE, "timeout queue <time>",
 	  "Longest wait in a queue for a free server; defaults to 'timeout connect'." },
-	{ "timeout check", CFG_ANY_PROXY, parse_timeout, KERNEL_EXACT, NULL, "timeout check <time>",
+	{ "timeout check", BE, parse_timeout, KERNEL_EXACT, NULL, "timeout check <time>",
 	  "Further time for a health check once it is connected." },
-	{ "timeout client-fin", CFG_ANY_PROXY, parse_timeout, KERNEL_APPROX, IDLE, "timeout client-fin <time>",
+	{ "timeout client-fin", FE, parse_timeout, KERNEL_APPROX, IDLE, "timeout client-fin <time>",
 	  "Longest inactivity of a half-closed client." },
-	{ "timeout server-fin", CFG_ANY_PROXY, parse_timeout, KERNEL_APPROX, IDLE, "timeout server-fin <time>",
+	{ "timeout server-fin", BE, parse_timeout, KERNEL_APPROX, IDLE, "timeout server-fin <time>",
 	  "Longest inactivity of a half-closed server." },
-	{ "timeout tunnel", CFG_ANY_PROXY, parse_timeout, KERNEL_APPROX, IDLE, "timeout tunnel <time>",
+	{ "timeout tunnel", BE, parse_timeout, KERNEL_APPROX, IDLE, "timeout tunnel <time>",
 	  "Longest inactivity in both directions once the exchange is a tunnel." },
 	{ "timeout http-request", CFG_ANY_PROXY, parse_timeout, KERNEL_HTTP, NULL, "timeout http-request <time>",
 	  "Longest wait for a complete request head." },
@@ -79,11 +81,11 @@ static const struct cfg_keyword rows[] = {
 	  "Longest wait for the next request." },
 	{ "timeout tarpit", CFG_ANY_PROXY, parse_timeout, KERNEL_HTTP, NULL, "timeout tarpit <time>",
 	  "How long a tarpitted connection is kept." },
-	{ "clitimeout", CFG_ANY_PROXY, parse_timeout, KERNEL_APPROX, IDLE, "clitimeout <time>", OLD("timeout client"),
+	{ "clitimeout", FE, parse_timeout, KERNEL_APPROX, IDLE, "clitimeout <time>", OLD("timeout client"),
 	  CFG_DEPRECATED },
-	{ "contimeout", CFG_ANY_PROXY, parse_timeout, KERNEL_APPROX, OWN_SYN, "contimeout <time>",
+	{ "contimeout", BE, parse_timeout, KERNEL_APPROX, OWN_SYN, "contimeout <time>",
 	  OLD("timeout connect"), CFG_DEPRECATED },
-	{ "srvtimeout", CFG_ANY_PROXY, parse_timeout, KERNEL_APPROX, IDLE, "srvtimeout <time>", OLD("timeout server"),
+	{ "srvtimeout", BE, parse_timeout, KERNEL_APPROX, IDLE, "srvtimeout <time>", OLD("timeout server"),
 	  CFG_DEPRECATED },
 };
 

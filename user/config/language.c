@@ -9,7 +9,10 @@
 void config_language_init(void)
 {
 	kw_global_init();
+	kw_tune_init();
+	kw_environment_init();
 	kw_proxy_init();
+	kw_option_init();
 	kw_timeout_init();
 	kw_bind_init();
 	kw_server_init();

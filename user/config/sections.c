@@ -2,6 +2,8 @@
 /*
  * Sections: their header lines, and how a line inside one finds its row. Control thread, before the workers start.
  */
+#include <stdio.h>
+
 #include "base/strbuf.h"
 #include "config/address.h"
 #include "config/reader.h"
@@ -236,11 +238,26 @@ static const char *known_elsewhere(struct cfg_line *l, int first)
 	return NULL;
 }
 
+/* A line of the other side of a proxy is only ignored, as in HAProxy: files move lines between both. */
+static bool is_wrong_side(const struct cfg_line *l, const struct cfg_keyword *k)
+{
+	return (l->section == CFG_FRONTEND || l->section == CFG_BACKEND) && (k->sections & CFG_LISTEN) &&
+	       !(k->flags & CFG_NEEDS_SIDE);
+}
+
 static void unknown_keyword(struct cfg_line *l, int first, const struct cfg_keyword *elsewhere)
 {
 	const char *known = known_elsewhere(l, first), *near = NULL;
 	char names[80];
 
+	if (elsewhere && is_wrong_side(l, elsewhere)) {
+		char cause[128];
+
+		snprintf(cause, sizeof(cause), "%s in %s", elsewhere->name, section_title(l));
+		diag_warning_once(l->diag, cause, cfg_place(l, first), "'%s' ignored because %s '%s' has no %s capability", elsewhere->name,
+				  section_title(l), l->px->name, l->section & CFG_FRONTEND ? "backend" : "frontend");
+		return;
+	}
 	if (elsewhere && (!known || strlen(known) <= strlen(elsewhere->name))) {
 		cfg_error(l, first, "'%s' may not stand in a '%s' section\nit belongs into: %s", elsewhere->name, section_title(l),
 			  registry_section_names(elsewhere->sections, names, sizeof(names)));
