@@ -74,8 +74,8 @@ static void take(struct server *s)
 
 static void drop(struct server *s)
 {
-	atomic_fetch_sub(&s->load.served, 1);
 	balance_dropped(s);
+	atomic_fetch_sub(&s->load.served, 1);
 }
 
 /* Picks as often as @want is long, '-' for none; with @hold the connections stay. */

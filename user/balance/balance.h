@@ -13,7 +13,7 @@ struct stream;
 /* What a pick may look at. The key is only read by hashing algorithms. */
 struct pick_request {
 	const struct addr *client;   /* source address; family ADDR_NONE: none */
-	const struct addr *dst;      /* the address the client connected to; only read by `hash 5-tuple`, may be NULL */
+	const struct addr *dst;      /* the address the client connected to; may be NULL unless the row wants_dst */
 	bool is_udp;
 	bool listener_is_ip6;        /* the family of the listener decides the words (hashing.md) */
 	struct slice key;            /* bytes for uri, url_param, hdr, hash; n == 0: none */
@@ -27,6 +27,7 @@ struct balance_algorithm {
 	bool is_static;              /* weights only 0 % and 100 % at run time: ask balance_is_static() */
 	bool by_hash;                /* looks servers up as `hash-type` says; static only when that is map-based */
 	bool takes_avoided;          /* deterministic: a full server is not skipped, the request queues for it */
+	bool wants_dst;              /* pick_request.dst is to be filled in */
 	/* Parses from word @arg, the algorithm's name, on ("random(3)", "uri len 8"); b->conf is its own and is
 	 * inherited from defaults sections. 0 or -1 with an error said. NULL: no arguments. */
 	int (*parse)(struct cfg_line *l, int arg, struct balance *b);

@@ -18,6 +18,7 @@
 struct leastconn_member {
 	struct server *server;
 	uint32_t weight;
+	uint32_t taken; /* connections given to it and not ended */
 	uint64_t load;
 	uint64_t order;
 };
@@ -58,11 +59,11 @@ static struct leastconn *leastconn_new(const struct proxy *px)
 	return lc;
 }
 
-/* Reads the server's connections anew and moves it to its place behind all of the same load. */
+/* Moves the server to its place, behind all of the same load. */
 static void leastconn_place(struct leastconn *lc, uint32_t i)
 {
 	struct leastconn_member *m = &lc->member[i];
-	uint64_t conns = atomic_load_explicit(&m->server->load.served, memory_order_relaxed);
+	uint64_t conns = m->taken;
 
 	conns += atomic_load_explicit(&m->server->load.queued, memory_order_relaxed);
 	m->load = conns ? ((conns + 1) << 24) / m->weight : 0;
@@ -127,14 +128,25 @@ static struct server *leastconn_pick(struct balance *b, const struct pick_reques
 	return found;
 }
 
-static void leastconn_moved(struct balance *b, struct server *s)
+static void leastconn_count(struct balance *b, struct server *s, int by)
 {
 	struct leastconn *lc = b->state;
 
 	pthread_mutex_lock(&lc->lock);
+	lc->member[s->index].taken += by;
 	if (lc->member[s->index].weight)
 		leastconn_place(lc, s->index);
 	pthread_mutex_unlock(&lc->lock);
+}
+
+static void leastconn_took(struct balance *b, struct server *s)
+{
+	leastconn_count(b, s, 1);
+}
+
+static void leastconn_dropped(struct balance *b, struct server *s)
+{
+	leastconn_count(b, s, -1);
 }
 
 void balance_leastconn_init(void)
@@ -143,8 +155,8 @@ void balance_leastconn_init(void)
 		{ .name = "leastconn",
 		  .rebuild = leastconn_rebuild,
 		  .pick = leastconn_pick,
-		  .took = leastconn_moved,
-		  .dropped = leastconn_moved,
+		  .took = leastconn_took,
+		  .dropped = leastconn_dropped,
 		  .kernel_form = "least",
 		  .kernel = KERNEL_APPROX,
 		  .kernel_says = "leastconn: the less loaded of two servers drawn by weight, not the least loaded of all",

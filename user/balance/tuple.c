@@ -54,6 +54,7 @@ void balance_tuple_init(void)
 		  .is_static = true,
 		  .by_hash = true,
 		  .takes_avoided = true,
+		  .wants_dst = true,
 		  .parse = tuple_parse,
 		  .usage = "hash 5-tuple",
 		  .rebuild = lookup_rebuild,

@@ -177,6 +177,8 @@ static enum step_result choose_server(struct stream *s)
 		return wait_for_server(s, srv, &r);
 	}
 	r.listener_is_ip6 = s->sess->listener && s->sess->listener->is_ip6;
+	if (s->be->balance->algo->wants_dst)
+		r.dst = session_dst(s->sess);
 	if (s->hooks->pick_request)
 		s->hooks->pick_request(s, &r);
 	/* who comes while others wait stands behind them */
@@ -195,10 +197,8 @@ static enum step_result choose_server(struct stream *s)
 	}
 	if (srv && s->be->balance->algo->takes_avoided)
 		return wait_for_server(s, srv, &r);
-	r.ignore_full = true;
-	if (!srv && !balance_pick(s->be, &r))
+	if (!srv && !(atomic_load(&s->be->up_active) + atomic_load(&s->be->up_backup)))
 		return give_up_counted(s, 'S', 'C'); /* no server at all */
-	r.ignore_full = false;
 	return enter_queue(s, NULL, &r);
 }
 
