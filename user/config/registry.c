@@ -6,6 +6,7 @@
 #include "config/registry.h"
 
 #include "base/arena.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 /* A growing array of rows of one kind, with a hash index over the names once it is read. */
@@ -85,22 +86,42 @@ static const void *registry_find(struct registry *r, const char *z)
 
 /* ---- registration ---- */
 
+/* Two modules that both want a word: our own mistake, seen at the first start. */
+static void registered_twice(const char *kind, const char *name)
+{
+	fprintf(stderr, "lbd: internal error: %s '%s' is registered twice\n", kind, name);
+	abort();
+}
+
 void cfg_register_keywords(const struct cfg_keyword *rows, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		for (size_t k = 0; k < keywords.n; k++) {
+			const struct cfg_keyword *other = keywords.row[k];
+
+			if ((other->sections & rows[i].sections) && !strcmp(other->name, rows[i].name))
+				registered_twice("keyword", rows[i].name);
+		}
 		registry_add(&keywords, &rows[i], rows[i].name);
+	}
 }
 
 void cfg_register_bind_options(const struct bind_option *rows, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		if (registry_find(&bind_options, rows[i].name))
+			registered_twice("bind option", rows[i].name);
 		registry_add(&bind_options, &rows[i], rows[i].name);
+	}
 }
 
 void cfg_register_server_options(const struct server_option *rows, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		if (registry_find(&server_options, rows[i].name))
+			registered_twice("server option", rows[i].name);
 		registry_add(&server_options, &rows[i], rows[i].name);
+	}
 }
 
 void cfg_register_sections(const struct cfg_section_row *rows, size_t n)
