@@ -46,13 +46,13 @@ static void expect_errors(int n, const char *what)
 static void test_sections(void **state)
 {
 	struct config *cfg = read_text("global\n maxconn 5\n"
-				       "defaults d1\n mode tcp\n timeout client 1s\n retries 7\n option nolinger\n"
+				       "defaults d1\n mode tcp\n timeout client 1s\n retries 7\n option persist\n"
 				       "defaults d2\n mode http\n timeout client 2m\n"
-				       "frontend f1 from d1\n bind :80\n default_backend b1\n no option nolinger\n"
+				       "frontend f1 from d1\n bind :80\n default_backend b1\n"
 				       "frontend f2\n bind :81\n"
 				       "backend b1 from d1\n server s1 192.0.2.1:80\n"
 				       "global\n nbthread 3\n"
-				       "listen l1 from d1\n bind :82\n retries 2\n");
+				       "listen l1 from d1\n bind :82\n retries 2\n no option persist\n");
 	struct proxy *f1 = config_find_proxy(cfg, "f1", PX_FRONTEND), *f2 = config_find_proxy(cfg, "f2", PX_FRONTEND);
 	struct proxy *b1 = config_find_proxy(cfg, "b1", PX_BACKEND), *l1 = config_find_proxy(cfg, "l1", PX_BACKEND);
 
@@ -61,12 +61,12 @@ static void test_sections(void **state)
 	assert_int_equal(cfg->global.nbthread, 3);
 	assert_int_equal(f1->mode, MODE_TCP);
 	assert_int_equal(f1->timeout.client, 1000);
-	assert_int_equal(f1->options & PX_O_NOLINGER, 0);
 	assert_ptr_equal(f1->default_backend, b1);
 	assert_int_equal(f2->mode, MODE_HTTP);
 	assert_int_equal(f2->timeout.client, 120000);
 	assert_int_equal(b1->retries, 7);
-	assert_true(b1->options & PX_O_NOLINGER);
+	assert_true(b1->options & PX_O_PERSIST);
+	assert_int_equal(l1->options & PX_O_PERSIST, 0);
 	assert_int_equal(l1->retries, 2);
 	assert_string_equal(proxy_kind(l1), "listen");
 	assert_null(config_find_proxy(cfg, "f1", PX_BACKEND));
