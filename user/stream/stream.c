@@ -199,13 +199,18 @@ void stream_count_times(struct stream *s)
 
 /* ---- the end ---- */
 
+void stream_release(struct stream *s)
+{
+	upstream_release_slot(s);
+	stream_leave_backend(s);
+}
+
 void stream_fini(struct stream *s)
 {
 	timer_cancel(this_loop, &s->timer);
 	task_cancel(this_loop, &s->task);
 	upstream_close(s);
-	upstream_release_slot(s);
-	stream_leave_backend(s);
+	stream_release(s);
 	for (int i = 0; i < MAX_HOOKS && fini_hooks[i]; i++)
 		fini_hooks[i](s);
 	list_del(&s->node);

@@ -86,6 +86,9 @@ void stream_set_term(struct stream *s, char cause, char phase);
 void stream_arm(struct stream *s, uint32_t timeout_ms);
 /* The backend is chosen: counts the stream there (be_conns, rates) once; a second choice moves it. */
 void stream_set_backend(struct stream *s, struct proxy *be);
+/* The exchange is over: gives back slot and queue place and leaves the backend's count. Call it before log_stream(): the
+ * connection counts of a line do not include the stream itself. */
+void stream_release(struct stream *s);
 /* The end step calls it, after logging: gives back slot and queue place, closes the server side, ends the counting, unlinks.
  * The memory is the protocol's. */
 void stream_fini(struct stream *s);

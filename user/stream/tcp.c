@@ -148,6 +148,8 @@ static void tcp_check_timeouts(struct tcp_stream *t)
 		srv->cli_aborts++;
 	}
 	if (side_due_ms(&t->s, &t->server, &t->res, &t->req) <= now) {
+		if (t->s.be->timeout.tunnel && !t->server.fin)
+			t->s.up->conn.flags |= CONN_NO_LINGER; /* a dead tunnel is cut, as haproxy does it */
 		side_expired(&t->s, 's', &t->res, &t->req);
 		be->srv_aborts++;
 		srv->srv_aborts++;
@@ -165,6 +167,7 @@ static void tcp_note_abort(struct tcp_stream *t, const struct conn *c)
 	if (client) {
 		be->cli_aborts++;
 		srv->cli_aborts++;
+		t->s.up->conn.flags |= CONN_NO_LINGER; /* an abort is passed on as one */
 	} else {
 		be->srv_aborts++;
 		srv->srv_aborts++;
@@ -197,14 +200,17 @@ static bool tcp_move(struct tcp_stream *t, struct relay *r, struct side *from, s
 	}
 }
 
-/* A direction has ended: the receiver is told, unless all is over and close() tells both. */
-static void tcp_pass_end(struct relay *r, const struct relay *other, struct side *to)
+/* A direction has ended: the receiver is told, unless all is over and close() tells both. Only a -fin timeout starts anew. */
+static void tcp_pass_end(struct tcp_stream *t, struct relay *r, const struct relay *other, struct side *to)
 {
+	uint32_t fin = to == &t->client ? t->s.sess->fe->timeout.client_fin : t->s.be->timeout.server_fin;
+
 	if (!r->ended || other->ended || (r->to->flags & CONN_WR_SHUT))
 		return;
 	conn_shut_write(r->to);
 	to->fin = true;
-	to->active_ms = this_loop->now_ms;
+	if (fin)
+		to->active_ms = this_loop->now_ms;
 }
 
 /* A reset closes a side that had already ended without a byte to tell of it. */
@@ -254,8 +260,8 @@ static enum step_result tcp_copy(struct stream *s)
 		tcp_note_abort(t, side_was_reset(&t->req) ? t->req.from : t->res.from);
 		return STEP_END;
 	}
-	tcp_pass_end(&t->req, &t->res, &t->server);
-	tcp_pass_end(&t->res, &t->req, &t->client);
+	tcp_pass_end(t, &t->req, &t->res, &t->server);
+	tcp_pass_end(t, &t->res, &t->req, &t->client);
 	if (t->req.ended && t->res.ended)
 		return STEP_END;
 	tcp_arm(t);
@@ -267,16 +273,37 @@ static enum step_result tcp_copy(struct stream *s)
 
 /* ---- the end ---- */
 
+/* No server was reached. What the client sent meanwhile is read, or close() would answer it with a reset. */
+static void tcp_discard_unread(struct tcp_stream *t)
+{
+	struct conn *c = &t->s.sess->client;
+	struct segment *seg;
+	ssize_t n;
+
+	if (!(c->flags & CONN_CAN_READ))
+		return;
+	seg = segment_new();
+	if (!seg)
+		return;
+	n = conn_recv(c, seg->data, seg->size);
+	if (n > 0)
+		t->req.read += (uint64_t)n;
+	segment_put(seg);
+}
+
 static enum step_result tcp_close(struct stream *s)
 {
 	struct tcp_stream *t = tcp_of(s);
 	struct session *sess = s->sess;
 
 	s->t.end = this_loop->now_us;
+	if (!t->req.from)
+		tcp_discard_unread(t);
 	s->bytes_in = t->req.read;
 	s->bytes_out = t->res.read;
 	stream_count_bytes(s, s->bytes_in, s->bytes_out);
 	stream_count_times(s);
+	stream_release(s);
 	log_stream(s, NULL);
 	s->flags |= STREAM_LOGGED;
 	relay_fini(&t->req);
