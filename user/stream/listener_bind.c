@@ -345,7 +345,29 @@ int listeners_bind(struct config *cfg, struct diag *d)
 	return bad ? -1 : 0;
 }
 
+/* ---- words ---- */
+
+static int parse_default_shards(struct cfg_line *l)
+{
+	const char *how = cfg_arg(l, 0);
+
+	if (cfg_want_args(l, 1, 1, "tune.listener.default-shards by-process|by-thread") < 0)
+		return -1;
+	if (strcmp(how, "by-process") && strcmp(how, "by-thread"))
+		return cfg_error(l, l->first_arg, "'tune.listener.default-shards' takes by-process (one shared socket) or "
+				 "by-thread (one socket per thread), not '%s'", how);
+	l->cfg->global.reuseport_per_thread = strcmp(how, "by-thread") == 0;
+	return 0;
+}
+
+static const struct cfg_keyword keywords[] = {
+	{ "tune.listener.default-shards", CFG_GLOBAL, parse_default_shards, KERNEL_EXACT, NULL,
+	  "tune.listener.default-shards by-process|by-thread",
+	  "One listening socket that all threads share (default), or one per thread.", 0 },
+};
+
 void listener_bind_init(void)
 {
+	cfg_register_keywords(keywords, ARRAY_SIZE(keywords));
 	ext_register(EXT_PROXY, &rate_ext);
 }

@@ -400,9 +400,15 @@ static enum step_result connect_wait(struct stream *s)
 	return STEP_WAIT;
 }
 
+static bool still_connecting(const struct stream *s)
+{
+	return s->connect_state == CONNECT_PAUSE ||
+	       (s->connect_state == CONNECT_WAITING && (s->up->conn.flags & (CONN_CONNECTING | CONN_HANDSHAKE)));
+}
+
 enum step_result step_connect_server(struct stream *s)
 {
-	if (s->connect_state != CONNECT_START && client_gone(s))
+	if (still_connecting(s) && client_gone(s))
 		return client_left(s, 'C');
 	switch ((enum connect_state)s->connect_state) {
 	case CONNECT_START:

@@ -7,6 +7,7 @@
  * the connection is established, options only when they are asked for.
  */
 #include "transport/conn.h"
+#include "model/config.h"
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -123,6 +124,18 @@ static int conn_bind_source(int fd, const struct sockaddr_storage *from)
 	return bind(fd, (const struct sockaddr *)from, len) < 0 ? -errno : 0;
 }
 
+/* tune.rcvbuf.server, tune.sndbuf.server: before connect(), so that the window scale follows. */
+static void conn_size_buffers(int fd)
+{
+	int rcv = config ? (int)config->global.rcvbuf_server : 0;
+	int snd = config ? (int)config->global.sndbuf_server : 0;
+
+	if (rcv)
+		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &rcv, sizeof(rcv));
+	if (snd)
+		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &snd, sizeof(snd));
+}
+
 /* "@name" is an abstract address, all else a path. 0 when it is too long. */
 static socklen_t conn_unix_address(struct sockaddr_un *un, const char *path)
 {
@@ -155,6 +168,7 @@ int conn_connect(struct conn *c, const struct addr *to, const char *unix_path, c
 	fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
+	conn_size_buffers(fd);
 	if (bind_to && !unix_path)
 		err = conn_bind_source(fd, bind_to);
 	if (!err && connect(fd, (struct sockaddr *)&ss, len) < 0)
