@@ -5,6 +5,7 @@
 #include "balance/balance.h"
 #include "admin/cli.h"
 #include "config/reader.h"
+#include "policy/rules.h"
 #include "process/start.h"
 
 int main(int argc, char **argv)
@@ -12,6 +13,7 @@ int main(int argc, char **argv)
 	/* the configuration language */
 	config_language_init();
 	balance_init();
+	policy_init();
 
 	/* the operator's side */
 	admin_init();

@@ -46,6 +46,7 @@ struct rule {
 	struct proxy *px;
 	void *priv;               /* the action's, in the configuration's arena */
 	int64_t num[4];           /* small arguments */
+	int index;                /* position in its set */
 };
 
 struct rule_set {
@@ -53,6 +54,7 @@ struct rule_set {
 	unsigned int set;         /* RULESET_* */
 	struct list rules;
 	int nrules;
+	struct rule_program *program; /* made when everything is read: rules as an array, runs of them indexed */
 };
 
 /* The set of @px, NULL when it has no such rule. */
@@ -63,6 +65,9 @@ int rule_parse(struct cfg_line *l, int k, unsigned int set, unsigned int where);
 /* Progress of an evaluation that may have to wait; zero it before the first call. */
 struct rule_progress { const struct rule *at; const struct rule *stopped_by; };
 enum rule_verdict rules_run(const struct rule_set *rs, const struct smp_ctx *ctx, struct rule_progress *p);
+
+/* Ends a stream's waiting for content rules: `tcp-request inspect-delay` (or tcp-response), ms; 0: does not wait. */
+uint32_t policy_inspect_delay(const struct proxy *px, bool response);
 
 /* use_backend: the backend of the first matching rule, else default_backend, else NULL (for the stream: 503/close). */
 struct proxy *policy_choose_backend(struct proxy *fe, const struct smp_ctx *ctx, bool *more);

@@ -25,7 +25,15 @@ enum smp_where {
 	SMP_W_RSP_DATA = 1 << 6,
 	SMP_W_RSP_HTTP = 1 << 7,
 	SMP_W_LOG = 1 << 8,       /* only at log time */
+	SMP_W_BACKEND = 1 << 9,   /* a backend is chosen: its own rules, and everything after them */
 };
+/* What the usual rule sets have; the sets of a backend (and of listen) add SMP_W_BACKEND. */
+#define SMP_WHERE_TCP_CONN   (SMP_W_INTERNAL | SMP_W_L4_CLIENT)
+#define SMP_WHERE_TCP_SESS   (SMP_WHERE_TCP_CONN | SMP_W_L5_CLIENT)
+#define SMP_WHERE_TCP_REQ    (SMP_WHERE_TCP_SESS | SMP_W_REQ_DATA | SMP_W_REQ_HTTP)
+#define SMP_WHERE_HTTP_REQ   SMP_WHERE_TCP_REQ
+#define SMP_WHERE_RESPONSE   (SMP_WHERE_TCP_SESS | SMP_W_L4_SERVER | SMP_W_RSP_DATA | SMP_W_RSP_HTTP | SMP_W_BACKEND)
+#define SMP_WHERE_LOG        (~0u)
 
 /* The surroundings of an evaluation. What is not there yet is NULL. */
 struct smp_ctx {
@@ -53,7 +61,7 @@ struct sample {
 };
 enum {
 	SMP_F_MORE = 1,      /* with a result: there are further values: call again (acl, maps) */
-	SMP_F_MAY_CHANGE = 2,/* without a result: more data may give one */
+	SMP_F_MAY_CHANGE = 2,/* more data may give a(nother) result */
 	SMP_F_VOLATILE = 4,
 	SMP_F_CONST = 8,
 };
@@ -81,6 +89,12 @@ struct fetch_row {
 	enum kernel_meaning kernel;
 	const char *kernel_says;
 	const char *help;
+	unsigned int flags;       /* FETCH_* */
+	/* Optional: checks or compiles the arguments at parse time; 0 or -1 with the error said at word @word. */
+	int (*check)(struct cfg_line *l, int word, struct smp_arg *args);
+};
+enum {
+	FETCH_NO_INDEX = 1,       /* another call may give another value, or it has an effect: never evaluated ahead of its rule */
 };
 void fetch_register(const struct fetch_row *rows, size_t n);
 
@@ -91,8 +105,10 @@ struct converter_row {
 	enum arg_type args[SMP_MAX_ARGS];
 	bool (*convert)(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *smp);
 	/* Optional: checks/compiles arguments at parse time; 0 or -1 with the error said. */
-	int (*check)(struct cfg_line *l, struct smp_arg *args);
+	int (*check)(struct cfg_line *l, int word, struct smp_arg *args);
 	const char *help;
+	intptr_t priv;            /* as in fetch_row */
+	unsigned int flags;       /* FETCH_* */
 };
 void converter_register(const struct converter_row *rows, size_t n);
 
@@ -104,6 +120,8 @@ struct expr *expr_parse(struct cfg_line *l, int i, const char *text, unsigned in
 bool expr_eval(const struct expr *e, const struct smp_ctx *ctx, enum smp_type want, struct sample *out);
 /* Casts in place; false if the types do not convert. Strings made go to ctx->scratch. */
 bool sample_cast(struct sample *s, enum smp_type to, const struct smp_ctx *ctx);
+/* The next value of a multi-valued fetch: @out is what expr_eval() or expr_eval_next() left. */
+bool expr_eval_next(const struct expr *e, const struct smp_ctx *ctx, enum smp_type want, struct sample *out);
 unsigned int expr_where(const struct expr *e);
 const char *expr_text(const struct expr *e);
 enum smp_type expr_type(const struct expr *e);

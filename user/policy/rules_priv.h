@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * rules_priv.h - between the files of this folder, and for keywords that make rules in another way (`redirect`, `block`).
+ */
+#ifndef LBD_POLICY_RULES_PRIV_H
+#define LBD_POLICY_RULES_PRIV_H
+
+#include "policy/rules.h"
+
+/* Parses a rule from word @word on, without putting it into its set. NULL with the error said. */
+struct rule *rule_parse_one(struct cfg_line *l, int word, unsigned int set, unsigned int where);
+int rule_append(struct cfg_line *l, struct rule *r);
+/* "tcp-request content" */
+const char *rule_set_name(unsigned int set);
+/* Everything is read: arrays, indexes. */
+void rule_set_compile(struct rule_set *rs, struct arena *a);
+
+/* Rows of each file; policy_init() lists the calls. */
+void fetch_internal_register(void);
+void fetch_l4_register(void);
+void fetch_payload_register(void);
+void conv_number_register(void);
+void conv_text_register(void);
+void conv_hash_register(void);
+void conv_code_register(void);
+void actions_register(void);
+void backend_register(void);
+/* Names of `use_backend` to backends, and the index of their conditions. */
+void backend_resolve(struct config *cfg, struct diag *d);
+void predefined_register(void);
+
+#endif

@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * vars.h - variables of rules: "txn.name". Five scopes: proc (the process, any thread, locked), sess (a client
+ * connection), txn (request and response), req, res. A scope's variables are freed by whoever owns its holder.
+ */
+#ifndef LBD_POLICY_VARS_H
+#define LBD_POLICY_VARS_H
+
+#include "policy/sample.h"
+
+enum var_scope { VAR_PROC, VAR_SESS, VAR_TXN, VAR_REQ, VAR_RES };
+
+/* A variable's name, one object per distinct name: comparing pointers is enough. */
+struct var_name {
+	enum var_scope scope;
+	const char *name; /* with the scope: "txn.id" */
+};
+
+struct vars;
+
+/* Parses "scope.name"; NULL with the error said at word @word. Control thread. */
+const struct var_name *vars_name_const(struct cfg_line *l, int word, struct slice text);
+#define vars_name(l, word, text) ((void *)vars_name_const(l, word, text))
+
+/* Copies the value; false without the holder of the scope (no session, no stream) or with a type that cannot be kept. */
+bool vars_set(const struct var_name *v, const struct smp_ctx *ctx, const struct sample *smp);
+/* The value; text of the proc scope is copied into the context's scratch. */
+bool vars_get(const struct var_name *v, const struct smp_ctx *ctx, struct sample *out);
+void vars_unset(const struct var_name *v, const struct smp_ctx *ctx);
+
+/* Frees all variables of @holder (session.vars, stream.vars). Safe on NULL. */
+void vars_free(struct vars **holder);
+/* The request's / response's part is over, or a new transaction begins on the same stream. */
+void vars_drop_scope(struct vars **holder, enum var_scope scope);
+
+void vars_register(void);
+
+#endif
