@@ -5,7 +5,7 @@
  */
 #include <stdio.h>
 
-#include "policy/args.h"
+#include "policy/expr_args.h"
 #include "policy/expr.h"
 
 static const struct {
@@ -73,7 +73,7 @@ static int parse_conv(struct cfg_line *l, int i, struct expr *e, const char **at
 	c = &e->convs[e->nconvs];
 	c->row = row;
 	spec = (struct args_spec){ "converter", row->name, row->min_args, row->max_args, row->args };
-	if (args_parse(l, i, &spec, at, c->args))
+	if (expr_args_parse(l, i, &spec, at, c->args))
 		return -1;
 	if (row->max_args < SMP_MAX_ARGS)
 		c->args[SMP_MAX_ARGS - 1].i = row->priv;
@@ -141,7 +141,7 @@ static struct expr *parse(struct cfg_line *l, int i, const char *text, unsigned 
 	at = text + name.n;
 	e->out = e->fetch->out;
 	spec = (struct args_spec){ "fetch", e->fetch->name, e->fetch->min_args, e->fetch->max_args, e->fetch->args };
-	if (args_parse(l, i, &spec, &at, e->args))
+	if (expr_args_parse(l, i, &spec, &at, e->args))
 		return NULL;
 	if (e->fetch->max_args < SMP_MAX_ARGS)
 		e->args[SMP_MAX_ARGS - 1].i = e->fetch->priv;

@@ -4,7 +4,7 @@
  * what it registers. Control thread.
  */
 #include "model/proxy.h"
-#include "policy/args.h"
+#include "policy/expr_args.h"
 #include "policy/cond.h"
 #include "policy/rules_priv.h"
 #include "policy/vars.h"
@@ -70,7 +70,7 @@ static const struct cfg_keyword keywords[] = {
 
 static void check_resolve(struct config *cfg, struct diag *d)
 {
-	args_resolve(cfg, d);
+	expr_args_resolve(cfg, d);
 	backend_resolve(cfg, d);
 }
 

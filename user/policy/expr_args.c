@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * args.c - argument lists of fetches and converters: splitting (the quoting rules of the manual's section 2.2), types,
+ * expr_args.c - argument lists of fetches and converters: splitting (the quoting rules of the manual's section 2.2), types,
  * and names of proxies and servers, which are looked up when all sections are known. Control thread.
  */
 #include <stdio.h>
 
 #include "base/units.h"
 #include "model/server.h"
-#include "policy/args.h"
+#include "policy/expr_args.h"
 #include "policy/sample_util.h"
 #include "policy/vars.h"
 
@@ -165,7 +165,7 @@ static bool names_proxy(enum arg_type t)
 	return t == ARG_BACKEND || t == ARG_FRONTEND;
 }
 
-int args_parse(struct cfg_line *l, int word, const struct args_spec *spec, const char **at, struct smp_arg *args)
+int expr_args_parse(struct cfg_line *l, int word, const struct args_spec *spec, const char **at, struct smp_arg *args)
 {
 	const char *p = *at;
 	char text[8192];
@@ -267,7 +267,7 @@ static void resolve_server(struct config *cfg, struct diag *d, struct pending *p
 		   px ? px->name : "this section");
 }
 
-void args_resolve(struct config *cfg, struct diag *d)
+void expr_args_resolve(struct config *cfg, struct diag *d)
 {
 	struct pending *p, *tmp;
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * args.h - the argument lists of fetches and converters: "(a,\"b,c\",3)". Control thread.
+ * expr_args.h - the argument lists of fetches and converters: "(a,\"b,c\",3)". Control thread.
  */
-#ifndef LBD_POLICY_ARGS_H
-#define LBD_POLICY_ARGS_H
+#ifndef LBD_POLICY_EXPR_ARGS_H
+#define LBD_POLICY_EXPR_ARGS_H
 
 #include "policy/sample.h"
 
@@ -20,9 +20,9 @@ struct args_spec {
  * the list. Names of proxies and servers are looked up once everything is read (CFG_PHASE_RESOLVE).
  * 0 or -1 with the error said at word @word.
  */
-int args_parse(struct cfg_line *l, int word, const struct args_spec *spec, const char **at, struct smp_arg *args);
+int expr_args_parse(struct cfg_line *l, int word, const struct args_spec *spec, const char **at, struct smp_arg *args);
 
-/* Looks up what args_parse() put off. A check of CFG_PHASE_RESOLVE. */
-void args_resolve(struct config *cfg, struct diag *d);
+/* Looks up what expr_args_parse() put off. A check of CFG_PHASE_RESOLVE. */
+void expr_args_resolve(struct config *cfg, struct diag *d);
 
 #endif
