@@ -109,7 +109,7 @@ static int set_up(void **state)
 		return 0;
 	}
 	this_loop = &control_loop;
-	if (loop_init(&control_loop, 0) || net_open(&control_loop))
+	if (loop_init(&control_loop, 0) || net_open() || net_follow(&control_loop))
 		return -1;
 	net_watch(&watcher);
 	return 0;

@@ -10,6 +10,11 @@
 /* Registers keywords, checks (the planner), commands. */
 void datapath_init(void);
 void datapath_conf_init(void);
+void datapath_commands_init(void);
+/* The plan as tables (operator.md) or JSON; after the configuration's checks. */
+struct strbuf;
+void datapath_print_plan(const struct config *cfg, struct strbuf *out);
+void datapath_print_plan_json(const struct config *cfg, struct strbuf *out);
 
 /*
  * Before privileges are dropped: makes or adopts the pinned maps, takes ownership, loads and attaches. When no service

@@ -197,11 +197,11 @@ static void ask_backend(struct planning *p)
 	if (!p->be->nservers)
 		blocks(p, p->be->at, "its backend has no server", "add a 'server' line");
 	b = p->be->balance;
-	if (b && !b->algo->kernel_form)
+	if (b && b->algo && !balance_kernel_form(b))
 		add_cause(p, CAUSE_BLOCKS, p->be->at, arena_printf(p->arena, "balance %s", b->algo->name),
 			  b->algo->kernel_says ? b->algo->kernel_says : "is not in the kernel",
 			  "use roundrobin, source, random or leastconn");
-	else if (b && b->algo->kernel == KERNEL_APPROX)
+	else if (b && b->algo && b->algo->kernel == KERNEL_APPROX)
 		ask_difference(p, p->be->at, arena_printf(p->arena, "balance %s", b->algo->name), b->algo->kernel_says);
 	list_for_each_entry(s, &p->be->servers, node)
 		ask_server(p, s);

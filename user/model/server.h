@@ -68,6 +68,7 @@ struct server {
 	uint32_t weight;             /* 0..256, default 1 */
 	uint32_t maxconn, minconn, maxqueue; /* 0: no limit */
 	bool backup, disabled, non_stick;
+	bool shutdown_on_down;       /* on-marked-down shutdown-sessions */
 	uint32_t slowstart_ms;
 	uint32_t redir_dummy;
 	const char *cookie;          /* value of `cookie`, for l7 and stats */

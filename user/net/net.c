@@ -143,14 +143,12 @@ static int open_news(void)
 	return err;
 }
 
-int net_open(struct loop *l)
+int net_open(void)
 {
 	int err;
 
 	if (ask)
 		return 0;
-	net_loop = l;
-	task_init(&tell_task, net_tell);
 	ask = nl_socket_alloc();
 	if (!ask)
 		return -ENOMEM;
@@ -159,10 +157,17 @@ int net_open(struct loop *l)
 		err = open_caches();
 	if (!err)
 		err = open_news();
-	if (err) {
+	if (err)
 		net_close();
-		return nle_to_errno(err);
-	}
+	return err ? nle_to_errno(err) : 0;
+}
+
+int net_follow(struct loop *l)
+{
+	int err;
+
+	net_loop = l;
+	task_init(&tell_task, net_tell);
 	manager_io.fd = nl_cache_mngr_get_fd(manager);
 	manager_io.on_event = on_manager_readable;
 	news_io.fd = nl_socket_get_fd(news);
@@ -175,18 +180,17 @@ int net_open(struct loop *l)
 
 void net_close(void)
 {
-	if (manager) {
+	if (net_loop) {
 		loop_io_del(net_loop, &manager_io);
-		nl_cache_mngr_free(manager);
-	}
-	if (news) {
 		loop_io_del(net_loop, &news_io);
-		nl_socket_free(news);
+		task_cancel(net_loop, &tell_task);
 	}
+	if (manager)
+		nl_cache_mngr_free(manager);
+	if (news)
+		nl_socket_free(news);
 	if (ask)
 		nl_socket_free(ask);
-	if (net_loop)
-		task_cancel(net_loop, &tell_task);
 	manager = NULL;
 	addrs = neighbours = NULL;
 	news = ask = NULL;

@@ -48,8 +48,10 @@ struct net_neighbour {
 	uint8_t mac[6];
 };
 
-/* Reads everything once and follows changes in @l. 0 or -errno (-EPERM, -ENOMEM...). */
-int net_open(struct loop *l);
+/* Reads everything once; needs no loop. 0 or -errno (-EPERM, -ENOMEM...). */
+int net_open(void);
+/* Follows changes in @l from now on; what came between net_open() and this is not lost. 0 or -errno. */
+int net_follow(struct loop *l);
 void net_close(void);
 void net_watch(struct net_watcher *w);
 

@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * attach.c - loading the packet programs and attaching them to the interfaces of `datapath interface`. Control thread,
+ * before privileges are dropped. Order for `hook auto`: native XDP, generic XDP, tcx, clsact (loopback: tc only).
+ */
+#include "datapath/mirror.h"
+#include "log/log.h"
+#include <errno.h>
+
+static const enum lbd_hook orders[4][5] = {
+	[HOOK_AUTO] = { LBD_HOOK_XDP, LBD_HOOK_XDP_GENERIC, LBD_HOOK_TCX, LBD_HOOK_CLSACT, LBD_HOOK_NONE },
+	[HOOK_XDP] = { LBD_HOOK_XDP, LBD_HOOK_NONE },
+	[HOOK_XDP_GENERIC] = { LBD_HOOK_XDP_GENERIC, LBD_HOOK_NONE },
+	[HOOK_TC] = { LBD_HOOK_TCX, LBD_HOOK_CLSACT, LBD_HOOK_NONE },
+};
+
+static struct lbdmap_prog **prog_of(enum lbd_hook hook)
+{
+	return hook == LBD_HOOK_XDP || hook == LBD_HOOK_XDP_GENERIC ? &mirror.xdp : &mirror.tc;
+}
+
+static int load(enum lbd_hook hook, struct lbdmap_error *err)
+{
+	struct lbdmap_prog **p = prog_of(hook);
+
+	return *p ? 0 : lbdmap_prog_load(mirror.set, hook, false, p, err);
+}
+
+/* The first hook of @order that takes the program. 0 or the last error. */
+static int attach_first(const struct mirror_iface *f, const enum lbd_hook *order, enum lbd_hook *got, struct lbdmap_error *err)
+{
+	int rc = -EOPNOTSUPP;
+
+	for (; *order != LBD_HOOK_NONE; order++) {
+		rc = load(*order, err);
+		if (!rc)
+			rc = lbdmap_attach(mirror.set, *prog_of(*order), *order, (uint32_t)f->link.ifindex, err);
+		if (!rc) {
+			*got = *order;
+			return 0;
+		}
+		if (rc == -EBUSY || rc == -EPERM)
+			return rc;
+	}
+	return rc;
+}
+
+/* XDP can only send to devices that take its frames; where one of ours does not, TC stands beside and takes over. */
+static void attach_second(struct lbdmap_error *err)
+{
+	bool all_xdp = true;
+
+	for (int i = 0; i < mirror.nifaces; i++)
+		all_xdp &= mirror.iface[i].hook == LBD_HOOK_XDP;
+	for (int i = 0; i < mirror.nifaces && !all_xdp; i++) {
+		struct mirror_iface *f = &mirror.iface[i];
+
+		if (f->hook != LBD_HOOK_XDP && f->hook != LBD_HOOK_XDP_GENERIC)
+			continue;
+		if (attach_first(f, orders[HOOK_TC], &f->second, err))
+			log_global(LOG_L_WARNING, "datapath: %s: XDP alone, TC cannot stand beside it: %s", f->link.name, err->text);
+	}
+}
+
+static int attach_one(int i, struct strbuf *why)
+{
+	struct mirror_iface *f = &mirror.iface[mirror.nifaces];
+	struct lbdmap_error err = { "" };
+	int rc = net_link_by_name(mirror.conf->iface[i].name, &f->link);
+
+	if (rc) {
+		strbuf_addf(why, "interface '%s' does not exist", mirror.conf->iface[i].name);
+		return rc;
+	}
+	f->second = LBD_HOOK_NONE;
+	rc = attach_first(f, orders[mirror.conf->iface[i].hook], &f->hook, &err);
+	if (rc) {
+		strbuf_addf(why, "%s: %s", f->link.name, err.text);
+		return rc;
+	}
+	mirror.nifaces++;
+	return 0;
+}
+
+int mirror_attach(struct strbuf *why)
+{
+	struct lbdmap_error err = { "" };
+	int rc;
+
+	for (int i = 0; i < mirror.conf->nifaces; i++) {
+		rc = attach_one(i, why);
+		if (rc)
+			return rc;
+	}
+	attach_second(&err);
+	for (int i = 0; i < mirror.nifaces; i++)
+		log_global(LOG_L_NOTICE, "datapath: attached to %s as %s. Off switch: lbadm -p %s detach %s --now",
+			   mirror.iface[i].link.name, lbdmap_hook_name(mirror.iface[i].hook), lbdmap_pin(mirror.set),
+			   mirror.iface[i].link.name);
+	return 0;
+}

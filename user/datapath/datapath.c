@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * datapath.c - the kernel path's life in the daemon: planning, opening, filling, following, ending. See datapath.h. Control thread.
+ */
+#include "datapath/datapath.h"
+#include "datapath/mirror.h"
+#include "log/log.h"
+#include "process/start.h"
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define HEARTBEAT_MS 1000
+#define SWEEP_MS     100
+#define SWEEP_ROUNDS 100 /* the whole flow table is looked at in that many sweeps: 10 s */
+
+struct mirror mirror;
+static struct host_caps host;
+static struct timer own_retry;
+
+int mirror_failed(const char *what, int err)
+{
+	static time_t last;
+	static unsigned int silent;
+
+	if (!err)
+		return 0;
+	if (time(NULL) == last) {
+		silent++;
+		return err;
+	}
+	last = time(NULL);
+	log_global(LOG_L_ERR, "datapath: writing %s into the kernel failed: %s (%u more like this). 'lbadm verify' and a reload repair it.",
+		   what, strerror(-err), silent);
+	silent = 0;
+	return err;
+}
+
+/* ---- planning (a configuration check) ---- */
+
+static void plan_check(struct config *cfg, struct diag *d)
+{
+	if (d->errors)
+		return;
+	host_caps_probe(cfg, &host, &cfg->arena);
+	plan_all(cfg, &host, d);
+}
+
+void datapath_print_plan(const struct config *cfg, struct strbuf *out)
+{
+	plan_print(cfg, &host, out);
+}
+
+void datapath_print_plan_json(const struct config *cfg, struct strbuf *out)
+{
+	plan_print_json(cfg, &host, out);
+}
+
+/* ---- opening ---- */
+
+/* The kernel path is not to be had: each of its services goes to the next path, or is an error if it insists. */
+static int fall_back(struct config *cfg, struct diag *d, const char *why)
+{
+	struct proxy *px;
+	int rc = 0;
+
+	list_for_each_entry(px, &cfg->proxies, node) {
+		if (!px->plan || px->plan->path != PATH_KERNEL)
+			continue;
+		if (datapath_px(px)->wish == WISH_KERNEL) {
+			diag_error(d, datapath_px(px)->at, "%s '%s': 'datapath kernel' cannot be honoured\nbecause %s\n"
+				   "or use 'datapath auto', which takes the highest path that is possible",
+				   proxy_kind(px), px->name, why);
+			rc = -1;
+			continue;
+		}
+		px->plan->path = cfg->global.no_splice ? PATH_USER : PATH_SPLICE;
+		px->plan->engine = cfg->global.no_splice ? NULL : "auto";
+		px->plan->forward = "-";
+		px->plan->why = arena_strdup(&cfg->arena, why);
+		diag_warning(d, px->at, "%s '%s' runs in user space: %s", proxy_kind(px), px->name, why);
+	}
+	return rc;
+}
+
+static bool wants_kernel(const struct config *cfg)
+{
+	const struct proxy *px;
+
+	list_for_each_entry(px, &cfg->proxies, node)
+		if (px->plan && px->plan->path == PATH_KERNEL)
+			return true;
+	return false;
+}
+
+static uint32_t count_flows(struct lbdmap_set *set)
+{
+	struct lbd_flow f;
+	uint32_t cursor = 0, n = 0;
+
+	while (lbdmap_flow_next(set, &cursor, &f, NULL) == 1)
+		n++;
+	return n;
+}
+
+static int open_set(struct strbuf *why)
+{
+	struct lbdmap_sizes sizes = { .flows = mirror.conf->flows };
+	struct lbdmap_error err = { "" };
+	int rc = lbdmap_create(mirror.conf->pin, &sizes, &mirror.set, &mirror.adopted, &err);
+
+	if (rc) {
+		strbuf_adds(why, err.text);
+		return rc;
+	}
+	rc = lbdmap_own(mirror.set, "lbd", &err);
+	if (rc == -EBUSY && start_replaces_others())
+		rc = 0; /* the old process gives it up once we are ready: control_start() */
+	if (rc)
+		strbuf_adds(why, err.text);
+	return rc;
+}
+
+/* Nothing of ours stays behind when opening fails half way, unless it was there before. */
+static void undo_open(void)
+{
+	struct lbdmap_error err;
+
+	lbdmap_prog_free(mirror.xdp);
+	lbdmap_prog_free(mirror.tc);
+	mirror.xdp = mirror.tc = NULL;
+	mirror.nifaces = 0;
+	if (mirror.set)
+		lbdmap_close(mirror.set);
+	mirror.set = NULL;
+	if (!mirror.adopted)
+		lbdmap_cleanup(mirror.conf->pin, &err);
+}
+
+int datapath_open(struct config *cfg, struct diag *d)
+{
+	struct strbuf why = STRBUF_INIT;
+	int rc;
+
+	mirror.cfg = cfg;
+	mirror.conf = cfg->global.datapath;
+	if (!mirror.conf || !wants_kernel(cfg))
+		return 0;
+	rc = net_open();
+	if (rc)
+		strbuf_addf(&why, "netlink cannot be opened: %s", strerror(-rc));
+	if (!rc)
+		rc = open_set(&why);
+	if (!rc)
+		rc = mirror_attach(&why);
+	if (rc) {
+		if (mirror.set || mirror.conf)
+			undo_open();
+		rc = fall_back(cfg, d, strbuf_z(&why));
+	} else {
+		mirror_services_init();
+		if (mirror.adopted)
+			mirror.adopted_flows = count_flows(mirror.set);
+	}
+	strbuf_fini(&why);
+	return rc;
+}
+
+/* ---- running ---- */
+
+static void on_heartbeat(struct timer *t)
+{
+	lbdmap_heartbeat(mirror.set);
+	mirror_orphan_servers_remove();
+	timer_set(&control_loop, t, control_loop.now_ms + HEARTBEAT_MS);
+}
+
+static void on_sweep(struct timer *t)
+{
+	uint32_t places = lbdmap_entries(mirror.set, LBDMAP_FLOW);
+
+	lbdmap_flow_sweep(mirror.set, &mirror.sweep_cursor, places / SWEEP_ROUNDS + 1);
+	timer_set(&control_loop, t, control_loop.now_ms + SWEEP_MS);
+}
+
+static void follow_network(struct task *t)
+{
+	mirror_routes_follow();
+	for (int b = 0; b < mirror.nbackends; b++)
+		for (int i = 0; i < mirror.backends[b].be->nservers; i++)
+			mirror_server_follow(&mirror.backends[b].servers[i]);
+}
+
+static void on_network(struct net_watcher *w, unsigned int events)
+{
+	task_wake(&control_loop, &mirror.follow);
+}
+
+static struct net_watcher network = { .changed = on_network };
+static struct server_watcher servers = { .changed = mirror_server_changed };
+
+static void run(void)
+{
+	lbdmap_heartbeat(mirror.set);
+	mirror_services_fill();
+	mirror.running = true;
+	net_watch(&network);
+	timer_init(&mirror.heartbeat, on_heartbeat);
+	timer_init(&mirror.sweep, on_sweep);
+	on_heartbeat(&mirror.heartbeat);
+	on_sweep(&mirror.sweep);
+	if (mirror.adopted)
+		log_global(LOG_L_NOTICE, "datapath: adopted %u flows from %s", mirror.adopted_flows, mirror.conf->pin);
+}
+
+/* In a reload the old process lets go when it has heard that we are ready. */
+static void on_own_retry(struct timer *t)
+{
+	struct lbdmap_error err = { "" };
+
+	if (lbdmap_own(mirror.set, "lbd", &err) == 0)
+		run();
+	else
+		timer_set(&control_loop, t, control_loop.now_ms + 20);
+}
+
+void datapath_start(void)
+{
+	if (!mirror.set || !mirror.nservices)
+		return;
+	if (net_follow(&control_loop))
+		log_global(LOG_L_ERR, "datapath: netlink cannot be followed: changes of routes and neighbours go unseen");
+	task_init(&mirror.publish, mirror_publish_dirty);
+	task_init(&mirror.follow, follow_network);
+	timer_init(&own_retry, on_own_retry);
+	if (lbdmap_is_owner(mirror.set))
+		run();
+	else
+		on_own_retry(&own_retry);
+}
+
+/* ---- the end ---- */
+
+/* Somebody takes over (SIGUSR1): only read from now on; flows and programs stay. */
+static void hand_over(void)
+{
+	if (!mirror.set)
+		return;
+	timer_cancel(&control_loop, &mirror.heartbeat);
+	timer_cancel(&control_loop, &mirror.sweep);
+	mirror.running = false;
+	lbdmap_disown(mirror.set);
+}
+
+/* What is pinned stays in every case: flows outlive the daemon, `lbadm detach --now` is the off switch. */
+void datapath_stop(bool keep)
+{
+	if (!mirror.set)
+		return;
+	hand_over();
+	lbdmap_close(mirror.set);
+	mirror.set = NULL;
+	net_close();
+}
+
+static void describe(struct config *cfg)
+{
+	struct strbuf out = STRBUF_INIT;
+
+	plan_print(cfg, &host, &out);
+	strbuf_adds(&out, "Nothing is attached by -c.\n");
+	fputs(strbuf_z(&out), stdout);
+	strbuf_fini(&out);
+}
+
+static void close_hook(void)
+{
+	datapath_stop(true);
+}
+
+static struct start_hooks hooks = {
+	.name = "datapath",
+	.describe = describe,
+	.open = datapath_open,
+	.control_start = datapath_start,
+	.soft_stop = hand_over,
+	.close = close_hook,
+};
+
+static const struct cfg_check checks[] = { { "datapath plan", CFG_PHASE_PLAN, plan_check } };
+
+void datapath_init(void)
+{
+	datapath_conf_init();
+	cfg_register_checks(checks, ARRAY_SIZE(checks));
+	datapath_commands_init();
+	server_watch(&servers);
+	start_register(&hooks);
+}
