@@ -6,6 +6,7 @@
 #include "admin/cli.h"
 #include "config/reader.h"
 #include "policy/rules.h"
+#include "datapath/datapath.h"
 #include "process/start.h"
 
 int main(int argc, char **argv)
@@ -17,6 +18,9 @@ int main(int argc, char **argv)
 
 	/* the operator's side */
 	admin_init();
+
+	/* the kernel path */
+	datapath_init();
 
 	return lbd_main(argc, argv);
 }

@@ -62,6 +62,43 @@ static void attach_second(struct lbdmap_error *err)
 	}
 }
 
+/* Links of ours that an earlier process left at hooks which this configuration does not want. */
+static void detach_left_behind(const struct mirror_iface *f, const enum lbd_hook *order)
+{
+	struct lbdmap_link links[64];
+	struct lbdmap_error err;
+	int n = lbdmap_links(lbdmap_pin(mirror.set), links, (int)ARRAY_SIZE(links));
+
+	for (int i = 0; i < n && i < (int)ARRAY_SIZE(links); i++) {
+		const enum lbd_hook *o = order;
+
+		if (links[i].ifindex != (uint32_t)f->link.ifindex)
+			continue;
+		while (*o != LBD_HOOK_NONE && *o != links[i].hook)
+			o++;
+		if (*o == LBD_HOOK_NONE)
+			lbdmap_detach(lbdmap_pin(mirror.set), links[i].hook, links[i].ifindex, &err);
+	}
+}
+
+/* The same for interfaces that are no longer named, once the new ones are attached. */
+static void detach_unnamed(void)
+{
+	struct lbdmap_link links[64];
+	struct lbdmap_error err;
+	int n = lbdmap_links(lbdmap_pin(mirror.set), links, (int)ARRAY_SIZE(links));
+
+	for (int i = 0; i < n && i < (int)ARRAY_SIZE(links); i++) {
+		bool wanted = false;
+
+		for (int j = 0; j < mirror.nifaces; j++)
+			wanted |= mirror.iface[j].link.ifindex == (int)links[i].ifindex &&
+				  (mirror.iface[j].hook == links[i].hook || mirror.iface[j].second == links[i].hook);
+		if (!wanted)
+			lbdmap_detach(lbdmap_pin(mirror.set), links[i].hook, links[i].ifindex, &err);
+	}
+}
+
 static int attach_one(int i, struct strbuf *why)
 {
 	struct mirror_iface *f = &mirror.iface[mirror.nifaces];
@@ -73,6 +110,8 @@ static int attach_one(int i, struct strbuf *why)
 		return rc;
 	}
 	f->second = LBD_HOOK_NONE;
+	if (mirror.adopted)
+		detach_left_behind(f, orders[mirror.conf->iface[i].hook]);
 	rc = attach_first(f, orders[mirror.conf->iface[i].hook], &f->hook, &err);
 	if (rc) {
 		strbuf_addf(why, "%s: %s", f->link.name, err.text);
@@ -93,6 +132,8 @@ int mirror_attach(struct strbuf *why)
 			return rc;
 	}
 	attach_second(&err);
+	if (mirror.adopted)
+		detach_unnamed();
 	for (int i = 0; i < mirror.nifaces; i++)
 		log_global(LOG_L_NOTICE, "datapath: attached to %s as %s. Off switch: lbadm -p %s detach %s --now",
 			   mirror.iface[i].link.name, lbdmap_hook_name(mirror.iface[i].hook), lbdmap_pin(mirror.set),

@@ -16,18 +16,18 @@ struct planning {
 	struct proxy *fe, *be;
 };
 
-static void add_cause(struct planning *p, enum cause_kind kind, struct place at, const char *keyword,
-		      const char *text, const char *remedy)
+static struct plan_cause *add_cause(struct planning *p, enum cause_kind kind, struct place at, const char *keyword,
+				    const char *text, const char *remedy)
 {
 	struct plan_cause *c = ARENA_NEW(p->arena, struct plan_cause);
 
 	c->kind = kind;
-	c->below = PATH_KERNEL;
 	c->at = at;
 	c->keyword = keyword;
 	c->text = text;
 	c->remedy = remedy;
 	list_add_tail(&p->plan->causes, &c->node);
+	return c;
 }
 
 #define blocks(p, at, text, remedy) add_cause(p, CAUSE_BLOCKS, at, NULL, text, remedy)
@@ -76,7 +76,8 @@ static void ask_difference(struct planning *p, struct place at, const char *name
 	if (p->wish->wish == WISH_KERNEL || accepts(p->wish, name))
 		return;
 	add_cause(p, CAUSE_BLOCKS, at, name, "means something else in the kernel, and 'datapath auto' takes only exact ones",
-		  "use 'datapath kernel' or 'datapath accept' to take the difference");
+		  "use 'datapath kernel' or 'datapath accept' to take the difference")
+		->acceptable = true;
 }
 
 static void ask_uses(struct planning *p, const struct list *uses)
@@ -209,14 +210,18 @@ static void ask_backend(struct planning *p)
 
 /* ---- the answer ---- */
 
+/* The first that nothing but another file would change, before those that `datapath kernel` would take. */
 static const struct plan_cause *first_cause(const struct service_plan *plan, enum cause_kind kind)
 {
-	const struct plan_cause *c;
+	const struct plan_cause *c, *soft = NULL;
 
-	list_for_each_entry(c, &plan->causes, node)
-		if (c->kind == kind)
+	list_for_each_entry(c, &plan->causes, node) {
+		if (c->kind == kind && !c->acceptable)
 			return c;
-	return NULL;
+		if (c->kind == kind && !soft)
+			soft = c;
+	}
+	return soft;
 }
 
 static const char *cause_sentence(struct planning *p, const struct plan_cause *c)

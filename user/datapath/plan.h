@@ -70,7 +70,7 @@ enum cause_kind {
 struct plan_cause {
 	struct list node;
 	enum cause_kind kind;
-	enum path below;         /* CAUSE_BLOCKS: the path that it rules out */
+	bool acceptable;         /* CAUSE_BLOCKS: only a difference that `datapath kernel` would take */
 	struct place at;
 	const char *keyword;     /* 'retries 3' ; NULL */
 	const char *text;        /* "a loopback server cannot be reached by packets" */
