@@ -55,7 +55,6 @@ def _(hook, words):
     equal(c.recv_exact(300000), pattern(300000), "echo")
     c.shut()
     true(c.closed(), "the end is passed on")
-    equal(lbd.cmd("show stat").count("web,FRONTEND"), 1, "row")
 
 
 @case("the same servers as haproxy for 200 addresses")

@@ -3,6 +3,7 @@
  * socket.c - the `stats socket` lines: parsing, binding (before chroot and before privileges are dropped), accepting.
  * Not for: what is said on a connection (client.c). Control thread.
  */
+#include "process/start.h"
 #include "admin/private.h"
 
 #include "config/address.h"
@@ -235,8 +236,11 @@ void socket_init(void)
 	cfg_register_bind_options(bind_options, ARRAY_SIZE(bind_options));
 }
 
+static struct start_hooks hooks = { .name = "stats socket", .open = admin_open, .control_start = admin_start };
+
 void admin_init(void)
 {
+	start_register(&hooks);
 	socket_init();
 	command_init();
 	cmd_basic_init();

@@ -48,11 +48,11 @@ static int attach_first(const struct mirror_iface *f, const enum lbd_hook *order
 /* XDP can only send to devices that take its frames; where one of ours does not, TC stands beside and takes over. */
 static void attach_second(struct lbdmap_error *err)
 {
-	bool all_xdp = true;
+	bool alike = true;
 
 	for (int i = 0; i < mirror.nifaces; i++)
-		all_xdp &= mirror.iface[i].hook == LBD_HOOK_XDP;
-	for (int i = 0; i < mirror.nifaces && !all_xdp; i++) {
+		alike &= mirror.iface[i].hook == mirror.iface[0].hook;
+	for (int i = 0; i < mirror.nifaces && !alike; i++) {
 		struct mirror_iface *f = &mirror.iface[i];
 
 		if (f->hook != LBD_HOOK_XDP && f->hook != LBD_HOOK_XDP_GENERIC)

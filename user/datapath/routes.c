@@ -197,13 +197,22 @@ void mirror_routes_follow(void)
 
 /* ---- devices ---- */
 
+/* Generic XDP sends by the device's ordinary queue, so any device will do; native XDP wants a native receiver. */
+static bool all_generic(void)
+{
+	for (int i = 0; i < mirror.nifaces; i++)
+		if (mirror.iface[i].hook != LBD_HOOK_XDP_GENERIC)
+			return false;
+	return true;
+}
+
 void mirror_devices_put(void)
 {
 	for (int i = 0; i < mirror.nifaces; i++) {
 		const struct mirror_iface *f = &mirror.iface[i];
 		struct lbd_device d = { .mtu = f->link.mtu };
 
-		if (f->hook == LBD_HOOK_XDP)
+		if (f->hook == LBD_HOOK_XDP || all_generic())
 			d.flags |= LBD_DEV_XMIT | LBD_DEV_TX;
 		if (f->hook == LBD_HOOK_TCX || f->hook == LBD_HOOK_CLSACT || f->second != LBD_HOOK_NONE)
 			d.flags |= LBD_DEV_TC;
