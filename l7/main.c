@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The program's entry. The order of initialisation is this visible list: each call registers rows in tables.
+ * The program's entry. The order of initialisation is this visible list: each call registers rows in tables, and
+ * stations in the life of the process (process/start.h), which run in this order and end in the reverse one.
  */
-#include "balance/balance.h"
 #include "admin/cli.h"
+#include "balance/balance.h"
 #include "config/reader.h"
-#include "policy/rules.h"
 #include "datapath/datapath.h"
+#include "log/log.h"
+#include "policy/rules.h"
 #include "process/start.h"
+#include "stream/session.h"
 
 int main(int argc, char **argv)
 {
@@ -16,10 +19,14 @@ int main(int argc, char **argv)
 	balance_init();
 	policy_init();
 
-	/* the operator's side */
+	/* the operator's side: logs are open before anything can happen */
+	log_init();
 	admin_init();
 
-	/* the kernel path */
+	/* connections and streams */
+	stream_module_init();
+
+	/* the kernel path: after the listeners, which take the ports */
 	datapath_init();
 
 	return lbd_main(argc, argv);
