@@ -25,6 +25,13 @@ static void resolve_default_backend(struct config *cfg, struct diag *d, struct p
 			   is_frontend ? "this is a frontend, not a backend:" : "there is no backend", px->default_backend_name);
 		return;
 	}
+	if (be->mode == MODE_HTTP && px->mode == MODE_TCP) {
+		diag_error(d, px->default_backend_at,
+			   "%s '%s' (mode tcp) cannot use %s '%s' (mode http, %s:%d): to turn a tcp connection into http is "
+			   "HAProxy's, lbd does not have it yet\nuse 'mode http' in both", proxy_kind(px), px->name,
+			   proxy_kind(be), be->name, be->at.file, be->at.line);
+		return;
+	}
 	if (be->mode != px->mode) {
 		diag_error(d, px->default_backend_at,
 			   "%s '%s' (mode %s) cannot use %s '%s' (mode %s, %s:%d): both must have the same mode", proxy_kind(px),

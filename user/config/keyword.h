@@ -52,6 +52,7 @@ struct cfg_line {
 	struct cfg_word *words;  /* words[0] is the first word of the line; words[nwords].z is "" */
 	int nwords;
 	int first_arg;           /* index of the first word behind the keyword (multi-word keywords!) */
+	const char *within;      /* "server 'app1'": stands in front of messages; NULL: only the section does */
 	bool negated;            /* "no option ..." */
 	bool is_default;         /* "default option ..." */
 };

@@ -6,6 +6,7 @@
 #include <pwd.h>
 #include <stddef.h>
 
+#include "config/address.h"
 #include "config/keyword.h"
 #include "config/language.h"
 #include "loop/thread.h"
@@ -48,7 +49,6 @@ static int parse_number(struct cfg_line *l, size_t offset, int64_t min, int64_t 
 
 TEXT(parse_chroot, chroot, "chroot <directory>")
 TEXT(parse_pidfile, pidfile, "pidfile <file>")
-TEXT(parse_node, node, "node <name>")
 TEXT(parse_localpeer, localpeer, "localpeer <name>")
 NUMBER(parse_nbthread, nbthread, 1, MAX_WORKERS, "nbthread <number>")
 NUMBER(parse_ulimit_n, ulimit_n, 1, INT32_MAX, "ulimit-n <number>")
@@ -96,6 +96,18 @@ static int parse_group(struct cfg_line *l)
 		return cfg_error(l, l->first_arg, "there is no group '%s' on this machine", cfg_arg(l, 0));
 	global_of(l)->group = cfg_arg(l, 0);
 	global_of(l)->gid = gr->gr_gid;
+	return 0;
+}
+
+static int parse_node(struct cfg_line *l)
+{
+	const char *name = cfg_arg(l, 0);
+
+	if (cfg_want_args(l, 1, 1, "node <name>"))
+		return -1;
+	if (!*name || strchr(name, ':') || config_bad_name_char(name))
+		return cfg_error(l, l->first_arg, "'node' takes a name of letters, digits, '.', '-' and '_', not '%s'", name);
+	global_of(l)->node = name;
 	return 0;
 }
 

@@ -88,6 +88,7 @@ static struct server *new_server(struct cfg_line *l, const char *name, int addre
 {
 	struct server *s = server_new(l->cfg, l->px, name, l->at);
 
+	l->within = arena_printf(l->arena, "server '%s'", name);
 	inherit_uses(l, s);
 	if (take_address(l, address_word, s))
 		return NULL;
@@ -116,6 +117,7 @@ static int parse_default_server(struct cfg_line *l)
 	if (cfg_want_args(l, 1, -1, "default-server <option> ..."))
 		return -1;
 	l->px->default_server = s;
+	l->within = "default-server";
 	return parse_options(l, l->first_arg, s);
 }
 

@@ -45,7 +45,7 @@ static int parse_timeout(struct cfg_line *l)
 	const struct timeout_field *f = field_of(l);
 	uint32_t ms;
 
-	if (cfg_want_args(l, 1, 1, "timeout <name> <time>") || cfg_arg_time(l, 0, &ms))
+	if (cfg_want_args(l, 1, 1, arena_printf(l->arena, "%s <time>", f->name)) || cfg_arg_time(l, 0, &ms))
 		return -1;
 	*(uint32_t *)((char *)&l->px->timeout + f->offset) = ms;
 	return 0;

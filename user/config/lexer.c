@@ -102,7 +102,7 @@ static const char *var_parse(struct arena *a, const char **pp, const char *end, 
 	if (p < end && *p == '.') /* pseudo-variables */
 		p++;
 	if (p >= end || !is_name_start(*p))
-		return "a variable's name must stand behind '$': letters, digits and '_', no digit first;\n"
+		return "a variable's name must stand behind '$' (letters, digits and '_', no digit first)\n"
 		       "write \\$ for a plain dollar sign";
 	while (p < end && is_name_char(*p))
 		p++;

@@ -23,11 +23,14 @@ struct place cfg_place(const struct cfg_line *l, int i)
 static void add_subject(struct strbuf *b, const struct cfg_line *l)
 {
 	if (l->px && l->px->name && *l->px->name)
-		strbuf_addf(b, "%s '%s': ", proxy_kind(l->px), l->px->name);
+		strbuf_addf(b, "%s '%s'", proxy_kind(l->px), l->px->name);
 	else if (l->px)
-		strbuf_addf(b, "%s: ", proxy_kind(l->px));
+		strbuf_addf(b, "%s", proxy_kind(l->px));
 	else if (l->section & CFG_GLOBAL)
-		strbuf_adds(b, "global: ");
+		strbuf_adds(b, "global");
+	else
+		return;
+	strbuf_addf(b, "%s%s: ", l->within ? ", " : "", l->within ? l->within : "");
 }
 
 static void say(struct cfg_line *l, enum diag_level level, int i, const char *fmt, va_list ap)

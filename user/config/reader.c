@@ -75,6 +75,7 @@ static void read_line(struct reader *r, struct cond_stack *conds, struct slice r
 	l->nwords = lex.nwords;
 	l->first_arg = 1;
 	l->negated = l->is_default = false;
+	l->within = NULL;
 	if (lex.error) {
 		/* in a skipped block only the directives matter, but a broken one cannot be told: HAProxy says it too */
 		l->at.column = lex.column;

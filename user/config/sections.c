@@ -192,7 +192,7 @@ bool reader_open_section(struct reader *r)
 		l->section = CFG_GLOBAL;
 		r->section_name = "global";
 		if (l->nwords > 1)
-			cfg_error(l, 1, "'global' takes no argument, found '%s'", l->words[1].z);
+			cfg_error(l, 1, "the section takes no name, found '%s'", l->words[1].z);
 	} else if (ps) {
 		open_proxy(r, ps);
 	} else if (row) {
@@ -238,6 +238,15 @@ static const char *known_elsewhere(struct cfg_line *l, int first)
 	return NULL;
 }
 
+static int word_count(const char *z)
+{
+	int n = 1;
+
+	for (; *z; z++)
+		n += *z == ' ';
+	return n;
+}
+
 /* A line of the other side of a proxy is only ignored, as in HAProxy: files move lines between both. */
 static bool is_wrong_side(const struct cfg_line *l, const struct cfg_keyword *k)
 {
@@ -267,15 +276,20 @@ static void unknown_keyword(struct cfg_line *l, int first, const struct cfg_keyw
 		cfg_error(l, first, "'%s' is HAProxy's, lbd does not have it yet", known);
 		return;
 	}
-	for (int n = 3; n > 0 && !near; n--)
-		if (first + n <= l->nwords)
-			near = registry_nearest_keyword(join_words(l, first, n), l->section);
+	for (int n = 3; n > 0 && !near; n--) {
+		const char *words = first + n <= l->nwords ? join_words(l, first, n) : NULL;
+
+		near = words ? registry_nearest_keyword(words, l->section) : NULL;
+		if (near && word_count(near) != n)
+			near = NULL;
+		if (near)
+			cfg_error(l, first, "'%s' is no keyword of a '%s' section; did you mean '%s'?", words, section_title(l),
+				  near);
+	}
 	if (near)
-		cfg_error(l, first, "'%s' is no keyword of a '%s' section; did you mean '%s'?", l->words[first].z,
-			  section_title(l), near);
-	else
-		cfg_error(l, first, "'%s' is no keyword of a '%s' section\n'lbd -dKcfg' lists all keywords", l->words[first].z,
-			  section_title(l));
+		return;
+	cfg_error(l, first, "'%s' is no keyword of a '%s' section\n'lbd -dKcfg' lists all keywords", l->words[first].z,
+		  section_title(l));
 }
 
 static void run_keyword(struct cfg_line *l, const struct cfg_keyword *k, int first)
