@@ -7,6 +7,7 @@
 #include "balance/balance.h"
 #include "config/reader.h"
 #include "datapath/datapath.h"
+#include "http/conf.h"
 #include "log/log.h"
 #include "policy/rules.h"
 #include "process/start.h"
@@ -25,6 +26,7 @@ int main(int argc, char **argv)
 
 	/* connections and streams */
 	stream_module_init();
+	http_init();
 
 	/* the kernel path: after the listeners, which take the ports */
 	datapath_init();

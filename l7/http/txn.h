@@ -6,12 +6,11 @@
 #ifndef LBD_HTTP_TXN_H
 #define LBD_HTTP_TXN_H
 
-#include "http/msg.h"
+#include "http/codec.h"
 #include "policy/rules.h"
 #include "stream/stream.h"
 
 struct http_txn;
-struct http_codec;
 
 #define HTTP_MAX_CAPTURES 16
 
@@ -29,7 +28,11 @@ enum http_txn_flag {
 	TXN_KILL_CONN      = 1 << 10, /* close without an answer (silent-drop, drop) */
 	TXN_CONTINUE_SENT  = 1 << 11, /* 100 went out */
 	TXN_DRAIN_REQ      = 1 << 12, /* swallow the rest of the request's body */
-	TXN_L7_RETRY       = 1 << 13,
+	TXN_NO_REUSE       = 1 << 13, /* connect anew: a pooled connection turned out to be dead */
+	TXN_SILENT_END     = 1 << 14, /* the client is closed without a word, so that it repeats its request */
+	TXN_NOT_LOGGED     = 1 << 15, /* an idle connection's end */
+	TXN_TUNNEL         = 1 << 16,
+	TXN_RSP_HEAD       = 1 << 17, /* the server's final head was counted and its rules have run */
 };
 
 /* Produces a generated body bit by bit: called whenever there is room in t->rsp.body; puts what fits (body_copy, body_put) and returns
@@ -42,8 +45,13 @@ struct http_txn {
 	struct arena arena;              /* dies with the request */
 	const struct http_codec *client; /* the client side's codec */
 	void *client_ctx;                /* its own (h2: the stream) */
+	struct segment *srv_rx;          /* bytes from the server, not consumed */
+	struct h1_side cl, sv;           /* HTTP/1 state of both sides (h2 uses only sv) */
+	uint64_t idle_from_us;           /* accept, or the end of the request before */
+	uint64_t client_heard_ms, server_heard_ms; /* loop time of the last progress, for the timeouts */
 	uint32_t flags;                  /* enum http_txn_flag */
 	uint16_t deny_status;            /* what RULE_DENY answers; set by the action, else 403 */
+	uint8_t rule_phase;              /* which of the sets is being run */
 	uint16_t status;                 /* as logged; 0: none ("-1") */
 	struct rule_progress progress;
 	struct slice request_line;       /* as received, for the log: "GET /x HTTP/1.1" */
@@ -53,6 +61,7 @@ struct http_txn {
 	void *produce_ctx;
 	void (*produce_fini)(void *ctx); /* called once, also when the client goes away */
 	struct slice auth_user;          /* policy: last http_auth user */
+	char kill_cause;                 /* ended from outside: K, D or U */
 	char cookie_status, server_cookie; /* termination state, third and fourth character; 0: '-' */
 };
 
@@ -64,6 +73,13 @@ static inline struct http_txn *http_txn_ctx(const struct smp_ctx *c)
 {
 	return (struct http_txn *)c->http;
 }
+
+/* From this thread's pool, in step 0, already a stream of @sess; NULL: memory is out. */
+struct http_txn *http_txn_new(struct session *sess, const struct http_codec *client, void *client_ctx);
+/* After stream_fini(). */
+void http_txn_free(struct http_txn *t);
+/* Wall clock in microseconds, from the loop's clock. */
+int64_t http_wall_us(void);
 
 /* The surroundings for evaluating samples in @t. */
 void http_txn_smp_ctx(struct http_txn *t, struct smp_ctx *c, bool response);

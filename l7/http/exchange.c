@@ -1,0 +1,449 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * exchange.c - the steps between "connected to the server" and "everything has been forwarded": request out, response head in, 1xx,
+ * response rules, both bodies, tunnel. Both directions move in one step until nothing moves any more. Runs in the transaction's worker.
+ */
+#include "http/steps.h"
+
+#include "log/log.h"
+
+static struct conn *server_conn(struct http_txn *t)
+{
+	return &t->s.up->conn;
+}
+
+static struct conn *client_conn(struct http_txn *t)
+{
+	return &t->s.sess->client;
+}
+
+/* Shut one way by the peer is no end (it may wait for the answer); reset or closed both ways is. */
+static bool client_left(struct http_txn *t)
+{
+	uint32_t f = client_conn(t)->flags;
+
+	/* with our side shut (tunnel), "both ways closed" is the regular end */
+	return (f & CONN_ERROR) || ((f & CONN_HUP) && !(f & CONN_WR_SHUT));
+}
+
+static enum step_result client_aborted(struct http_txn *t, char phase)
+{
+	struct be_counters *be = http_be_count(t), *srv = http_srv_count(t);
+
+	if (be)
+		be->cli_aborts++;
+	if (srv)
+		srv->cli_aborts++;
+	t->flags |= TXN_CLIENT_GONE;
+	return http_abort(t, 'C', phase);
+}
+
+static void count_server_failure(struct http_txn *t, bool aborted)
+{
+	struct be_counters *be = http_be_count(t), *srv = http_srv_count(t);
+
+	be->failed_resp++;
+	srv->failed_resp++;
+	if (aborted) {
+		be->srv_aborts++;
+		srv->srv_aborts++;
+	}
+}
+
+/* ---- request: client -> server ---- */
+
+enum flow { FLOW_STILL, FLOW_MOVED, FLOW_CLIENT_BAD, FLOW_CLIENT_END };
+
+/* Something of the request is still to be read or sent. */
+static bool request_open(const struct http_txn *t)
+{
+	return !t->sv.out.done && !(t->flags & TXN_SERVER_GONE);
+}
+
+/* The server takes no more: what it may have answered before can still be read. */
+static void server_refuses(struct http_txn *t)
+{
+	struct conn *c = server_conn(t);
+
+	t->flags |= TXN_SERVER_GONE | TXN_SERVER_CLOSE;
+	c->flags &= ~CONN_ERROR;
+	c->flags |= CONN_CAN_READ;
+}
+
+static enum flow move_request(struct http_txn *t)
+{
+	uint64_t sent = t->sv.out.bytes, in = t->s.bytes_in, none = 0;
+	enum http_io r;
+
+	if (!request_open(t))
+		return FLOW_STILL;
+	if (t->req.state == MSG_BODY && !body_full(&t->req.body)) {
+		r = t->client->pull(t);
+		if (t->s.bytes_in != in)
+			t->client_heard_ms = this_loop->now_ms;
+		if (r == IO_BAD || r == IO_NOMEM)
+			return FLOW_CLIENT_BAD;
+		if (r == IO_EOF || r == IO_ERROR)
+			return FLOW_CLIENT_END;
+	}
+	r = h1_push(server_conn(t), &t->sv, &t->req, &none);
+	if (t->sv.out.bytes != sent) {
+		t->flags |= TXN_REQ_STARTED;
+		t->server_heard_ms = this_loop->now_ms;
+	}
+	if (r == IO_ERROR)
+		server_refuses(t);
+	return t->sv.out.bytes != sent || t->s.bytes_in != in ? FLOW_MOVED : FLOW_STILL;
+}
+
+/* What to wait for on the request's side. */
+static unsigned int request_waits(const struct http_txn *t)
+{
+	unsigned int w = 0;
+
+	if (!request_open(t))
+		return 0;
+	if (t->req.state == MSG_BODY && !body_full(&t->req.body))
+		w |= WAIT_CLIENT_DATA;
+	if (!body_empty(&t->req.body) || !t->sv.out.bytes)
+		w |= WAIT_SERVER_ROOM;
+	return w;
+}
+
+/* ---- response head ---- */
+
+/* A pooled connection that the server closed just when we wrote: nothing was processed. A request whose body was not touched and that may be
+ * repeated (RFC 9110 section 9.2.2) goes out again on a fresh connection. */
+static bool may_repeat(const struct http_txn *t)
+{
+	static const unsigned int idempotent = 1 << METH_GET | 1 << METH_HEAD | 1 << METH_OPTIONS | 1 << METH_PUT |
+					       1 << METH_DELETE | 1 << METH_TRACE;
+
+	return (t->s.up->flags & UP_REUSED) && t->rsp.state == MSG_EMPTY && !t->req.body.consumed &&
+	       (1u << t->req.method & idempotent);
+}
+
+static enum step_result repeat_request(struct http_txn *t)
+{
+	struct segment *rx = t->srv_rx;
+
+	if (rx)
+		segment_put(rx);
+	t->srv_rx = NULL;
+	upstream_forget(&t->s);
+	t->flags &= ~(TXN_SERVER_GONE | TXN_REQ_STARTED);
+	t->flags |= TXN_NO_REUSE;
+	h1_out_start(&t->sv.out);
+	t->sv.head = (struct h1_head){ 0 };
+	return stream_goto(&t->s, HS_CONNECT);
+}
+
+static enum step_result no_response(struct http_txn *t)
+{
+	if (may_repeat(t))
+		return repeat_request(t);
+	count_server_failure(t, true);
+	/* Nobody knows whether it was processed: as for any dead keep-alive connection, the client decides. */
+	if ((t->s.up->flags & UP_REUSED) && !(t->flags & TXN_FIRST) && t->rsp.state == MSG_EMPTY) {
+		t->flags |= TXN_SILENT_END;
+		return http_abort(t, 'S', 'H');
+	}
+	return http_fail(t, 'S', 'H', 502);
+}
+
+static enum step_result bad_response(struct http_txn *t)
+{
+	count_server_failure(t, false);
+	return http_fail(t, 'P', 'H', 502);
+}
+
+static void next_response(struct http_txn *t)
+{
+	http_msg_fini(&t->rsp);
+	http_msg_init(&t->rsp, &t->arena, true);
+	t->rsp.method = t->req.method;
+	t->sv.head = (struct h1_head){ .relax = t->sv.head.relax };
+	h1_out_start(&t->cl.out);
+}
+
+/* 100, 102, 103: passed on as they come; HTTP/1.0 clients do not know them. */
+static enum http_io pass_interim(struct http_txn *t)
+{
+	enum http_io r = t->req.flags & MSG_F_HTTP10 ? IO_OK : t->client->push(t);
+
+	if (r == IO_OK)
+		next_response(t);
+	return r;
+}
+
+static bool unasked_101(const struct http_txn *t)
+{
+	unsigned int asked = MSG_F_CONN_UPG | MSG_F_UPGRADE;
+
+	return t->rsp.status == 101 && (t->req.flags & asked) != asked;
+}
+
+static enum http_io read_response_head(struct http_txn *t)
+{
+	uint64_t got = 0;
+	enum http_io r;
+
+	for (;;) {
+		if (t->rsp.state == MSG_DONE && (t->rsp.flags & MSG_F_INTERIM)) {
+			r = pass_interim(t);
+			if (r != IO_OK)
+				return r == IO_WAIT ? IO_WAIT : IO_EOF;
+		}
+		r = h1_pull(server_conn(t), &t->srv_rx, &t->sv, &t->rsp, &got);
+		if (got)
+			t->server_heard_ms = this_loop->now_ms;
+		if (t->rsp.state != MSG_DONE || !(t->rsp.flags & MSG_F_INTERIM))
+			return r;
+	}
+}
+
+static enum step_result response_head_complete(struct http_txn *t)
+{
+	t->s.t.response = this_loop->now_us;
+	t->server_heard_ms = t->client_heard_ms = this_loop->now_ms;
+	return STEP_NEXT;
+}
+
+/* The timer fired: whose time is over? STEP_WAIT: nobody's. */
+static enum step_result timed_out(struct http_txn *t, char phase)
+{
+	const struct proxy_timeouts *fe = &t->s.sess->fe->timeout, *be = &t->s.be->timeout;
+	unsigned int waits = t->s.waits;
+
+	if (!(t->s.flags & STREAM_EXPIRED))
+		return STEP_WAIT;
+	if (t->flags & TXN_TUNNEL) {
+		uint64_t heard = t->client_heard_ms > t->server_heard_ms ? t->client_heard_ms : t->server_heard_ms;
+
+		if (http_expired(t, heard, be->tunnel ? be->tunnel : be->server))
+			return http_abort(t, 's', 'D');
+		return STEP_WAIT;
+	}
+	if ((waits & (WAIT_CLIENT_DATA | WAIT_CLIENT_ROOM)) && http_expired(t, t->client_heard_ms, fe->client)) {
+		bool head = phase == 'H';
+
+		return head ? http_fail(t, 'c', 'D', 408) : http_abort(t, 'c', 'D');
+	}
+	if ((waits & (WAIT_SERVER_DATA | WAIT_SERVER_ROOM)) && http_expired(t, t->server_heard_ms, be->server)) {
+		count_server_failure(t, false);
+		return phase == 'H' ? http_fail(t, 's', 'H', 504) : http_abort(t, 's', 'D');
+	}
+	return STEP_WAIT;
+}
+
+static enum step_result wait_for(struct http_txn *t, unsigned int waits)
+{
+	const struct proxy_timeouts *fe = &t->s.sess->fe->timeout, *be = &t->s.be->timeout;
+	uint32_t client = waits & (WAIT_CLIENT_DATA | WAIT_CLIENT_ROOM) ? fe->client : 0;
+	/* While the client is being waited for, the server cannot be blamed for silence. */
+	uint32_t server = (waits & WAIT_SERVER_ROOM) || !client ? be->server : 0;
+
+	if (t->flags & TXN_TUNNEL) {
+		client = server = be->tunnel ? be->tunnel : be->server;
+	}
+	return http_wait(t, waits, client, server);
+}
+
+enum step_result http_step_exchange(struct stream *s)
+{
+	struct http_txn *t = http_txn_of(s);
+	enum step_result over;
+	enum http_io r;
+	enum flow f;
+
+	if (s->flags & STREAM_KILLED)
+		return http_abort(t, t->kill_cause ? t->kill_cause : 'K', 'H');
+	if (client_left(t))
+		return client_aborted(t, 'H');
+	if (!(t->flags & TXN_REQ_STARTED))
+		t->server_heard_ms = this_loop->now_ms;
+	t->sv.head.relax = http_conf(s->be)->relax_response ? H1_RELAX_CHARS | H1_RELAX_FOLD : 0;
+	do {
+		f = move_request(t);
+		if (f == FLOW_CLIENT_BAD) {
+			http_fe_count(t)->failed_req++;
+			return http_fail(t, 'P', 'D', 400);
+		}
+		if (f == FLOW_CLIENT_END)
+			return client_aborted(t, 'D');
+		r = read_response_head(t);
+	} while (f == FLOW_MOVED && r == IO_WAIT && request_open(t));
+
+	if (t->rsp.state == MSG_BODY || t->rsp.state == MSG_DONE)
+		return unasked_101(t) ? bad_response(t) : response_head_complete(t);
+	if (r == IO_BAD)
+		return bad_response(t);
+	if (r == IO_NOMEM)
+		return http_fail(t, 'R', 'H', 500);
+	if (r == IO_EOF || r == IO_ERROR || (t->flags & TXN_SERVER_GONE && r != IO_WAIT))
+		return no_response(t);
+	over = timed_out(t, 'H');
+	if (over != STEP_WAIT)
+		return over;
+	return wait_for(t, WAIT_SERVER_DATA | request_waits(t));
+}
+
+/* ---- response rules ---- */
+
+enum step_result http_step_response_rules(struct stream *s)
+{
+	struct http_txn *t = http_txn_of(s);
+	enum step_result r = STEP_NEXT;
+
+	if (!(t->flags & TXN_RSP_HEAD)) {
+		t->flags |= TXN_RSP_HEAD;
+		t->status = t->rsp.status;
+		s->up->requests++;
+		http_count_status(t);
+	}
+	if (!t->rule_phase)
+		r = http_run_rules(t, s->be, RULESET_HTTP_RES);
+	if (r == STEP_NEXT && s->be != s->sess->fe) {
+		t->rule_phase = 1;
+		r = http_run_rules(t, s->sess->fe, RULESET_HTTP_RES);
+	}
+	if (r != STEP_NEXT)
+		return r;
+	t->rule_phase = 0;
+	if (t->rsp.flags & MSG_F_CONN_CLOSE)
+		t->flags |= TXN_SERVER_CLOSE;
+	http_prepare_response(t);
+	h1_out_start(&t->cl.out);
+	log_stream_asap(s, t);
+	return STEP_NEXT;
+}
+
+/* ---- bodies ---- */
+
+static bool response_open(const struct http_txn *t)
+{
+	return !t->cl.out.done;
+}
+
+/* server -> client. */
+static enum http_io move_response(struct http_txn *t, bool *moved)
+{
+	uint64_t got = 0, sent = t->s.bytes_out;
+	enum http_io r = t->rsp.state == MSG_BAD ? IO_BAD : IO_OK;
+
+	if (t->rsp.state == MSG_BODY && !body_full(&t->rsp.body)) {
+		r = h1_pull(server_conn(t), &t->srv_rx, &t->sv, &t->rsp, &got);
+		if (got)
+			t->server_heard_ms = this_loop->now_ms;
+	}
+	if (response_open(t)) {
+		enum http_io w = t->client->push(t);
+
+		if (t->s.bytes_out != sent) {
+			t->client_heard_ms = this_loop->now_ms;
+			t->flags |= TXN_RSP_STARTED;
+		}
+		if (w == IO_ERROR)
+			t->flags |= TXN_CLIENT_GONE;
+	}
+	*moved |= got || t->s.bytes_out != sent;
+	return r;
+}
+
+/* After 101 or a 2xx of CONNECT both directions are bytes until their end. */
+static void become_tunnel(struct http_txn *t)
+{
+	struct h1_side *side[] = { &t->cl, &t->sv };
+	struct http_msg *msg[] = { &t->req, &t->rsp };
+
+	t->flags |= TXN_TUNNEL | TXN_CLIENT_CLOSE | TXN_SERVER_CLOSE;
+	for (int i = 0; i < 2; i++) {
+		side[i]->body = (struct h1_body){ .state = H1B_UNTIL_CLOSE };
+		h1_out_start(&side[i]->out);
+		side[i]->out.head_built = true;
+		msg[i]->flags &= ~(MSG_F_XFER_CHUNK | MSG_F_NO_BODY | MSG_F_CHUNKED);
+		msg[i]->state = MSG_BODY;
+		msg[i]->body.eom = false;
+	}
+}
+
+/* In a tunnel the end of one direction is passed on as such. */
+static void pass_half_close(struct http_txn *t)
+{
+	if (t->sv.out.done && !(server_conn(t)->flags & CONN_WR_SHUT))
+		conn_shut_write(server_conn(t));
+	if (t->cl.out.done && !(client_conn(t)->flags & CONN_WR_SHUT))
+		conn_shut_write(client_conn(t));
+}
+
+static unsigned int forward_waits(struct http_txn *t)
+{
+	unsigned int w = request_waits(t);
+
+	if (response_open(t)) {
+		if (t->rsp.state == MSG_BODY && !body_full(&t->rsp.body))
+			w |= WAIT_SERVER_DATA;
+		if (!body_empty(&t->rsp.body) || !t->cl.out.bytes)
+			w |= WAIT_CLIENT_ROOM;
+	}
+	return w;
+}
+
+static enum step_result response_broken(struct http_txn *t)
+{
+	/* What came is passed on, but not as a complete message. */
+	count_server_failure(t, true);
+	return http_abort(t, 'S', 'D');
+}
+
+static enum step_result forwarded(struct http_txn *t)
+{
+	if (t->flags & TXN_TUNNEL)
+		return STEP_END;
+	if (request_open(t) || t->req.state != MSG_DONE) /* answered before it was read: the rest is of no use */
+		t->flags |= TXN_CLIENT_CLOSE | TXN_SERVER_CLOSE;
+	return STEP_END;
+}
+
+enum step_result http_step_forward(struct stream *s)
+{
+	struct http_txn *t = http_txn_of(s);
+	enum http_io r = IO_OK;
+	enum step_result over;
+	bool moved;
+	enum flow f;
+
+	if (s->flags & STREAM_KILLED)
+		return http_abort(t, t->kill_cause ? t->kill_cause : 'K', 'D');
+	do {
+		moved = false;
+		if (!(t->flags & TXN_CLIENT_GONE))
+			r = move_response(t, &moved);
+		if (t->flags & TXN_CLIENT_GONE)
+			return client_aborted(t, 'D');
+		if (t->cl.out.done && (t->rsp.flags & MSG_F_TUNNEL) && !(t->flags & TXN_TUNNEL)) {
+			become_tunnel(t);
+			moved = true;
+			continue;
+		}
+		f = move_request(t);
+		if (f == FLOW_CLIENT_BAD)
+			return http_abort(t, 'P', 'D');
+		if (f == FLOW_CLIENT_END)
+			return client_aborted(t, 'D');
+		moved |= f == FLOW_MOVED;
+		if (t->flags & TXN_TUNNEL)
+			pass_half_close(t);
+	} while (moved && (response_open(t) || request_open(t)) && r != IO_BAD);
+
+	if (!response_open(t) && (!(t->flags & TXN_TUNNEL) || !request_open(t)))
+		return forwarded(t);
+	if ((r == IO_EOF || r == IO_ERROR || r == IO_BAD) && body_empty(&t->rsp.body))
+		return response_broken(t);
+	if (client_left(t))
+		return client_aborted(t, 'D');
+	over = timed_out(t, 'D');
+	if (over != STEP_WAIT)
+		return over;
+	return wait_for(t, forward_waits(t));
+}

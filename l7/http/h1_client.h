@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * h1_client.h - registers the session protocol "h1".
+ */
+#ifndef LBD_HTTP_H1_CLIENT_H
+#define LBD_HTTP_H1_CLIENT_H
+
+void h1_client_init(void);
+
+#endif
