@@ -11,7 +11,7 @@
 #define PORT_TRIES	16
 #define LOCK_TRIES	256
 #define SET_CROWDED	5	/* the first set is taken unless this many places are in use */
-#define EVICT_LOOKS	6	/* entries looked at before an embryonic flow has to go */
+#define EVICT_LOOKS	6	/* entries looked at before a young embryonic flow has to go */
 #define NO_PLACE	0xffffffffu
 
 /* ---- Locks ---------------------------------------------------------------------------------------- */
@@ -179,7 +179,7 @@ __attribute__((noinline)) int rev_insert(struct rev_query *q)
 	first = lbd_set_first(hash, rev_sets);
 	r = map_at(flow_rev, first);
 	for (int i = 0; r && i < LBD_WAYS; i++)
-		used += r->ref[i] != 0;
+		used += r->ref[i] >> 63; /* LBD_REV() sets this bit */
 	set = used >= SET_CROWDED ? lbd_set_second(hash, rev_sets) : first;
 	for (int n = 0; n < 2; n++) {
 		r = map_at(flow_rev, set);
@@ -251,23 +251,33 @@ __attribute__((noinline)) int nat_port_take(struct rev_query *q, struct pkt *p, 
 
 /* ---- Places ---------------------------------------------------------------------------------------- */
 
+/* How many of four 16-bit lanes are not zero; without branches, each of which is a path to the verifier. */
+static __always_inline __u32 lanes_used(__u64 x)
+{
+	__u64 high = (((x & 0x7fff7fff7fff7fffULL) + 0x7fff7fff7fff7fffULL) | x) & 0x8000800080008000ULL;
+
+	return (high >> 15) * 0x0001000100010001ULL >> 48;
+}
+
 static __always_inline __u32 set_used(__u32 set)
 {
-	struct lbd_tags *t = map_at(flow_tag, set);
-	__u32 used = 0;
+	__u64 *lanes = map_at(flow_tag, set);
 
-	for (int i = 0; t && i < LBD_WAYS; i++)
-		used += t->tag[i] != 0;
-	return used;
+	return lanes ? lanes_used(READ_ONCE(lanes[0])) + lanes_used(READ_ONCE(lanes[1])) : 0;
 }
 
 enum { EVICT_NO, EVICT_LAST, EVICT_YES };
 
-/* May the flow at @f go for a new one? Established ones never, before they have expired. */
-static __always_inline int flow_evictable(struct lbd_flow *f, __u32 tick)
+/* May the flow at @at go for a new one? Established ones never, before they have expired. */
+__attribute__((noinline)) int place_judge(__u32 at, __u32 tick)
 {
-	__u32 word = READ_ONCE(f->word), state = LBD_FLOW_STATE(word);
+	struct lbd_flow *f = map_at(flow, at);
+	__u32 word, state;
 
+	if (!f)
+		return EVICT_NO;
+	word = READ_ONCE(f->word);
+	state = LBD_FLOW_STATE(word);
 	if (state == LBD_FLOW_FREE || flow_rested(f, word, tick))
 		return EVICT_YES;
 	if (state == LBD_FLOW_CLOSED)
@@ -279,31 +289,53 @@ static __always_inline int flow_evictable(struct lbd_flow *f, __u32 tick)
 	return EVICT_NO;
 }
 
+static __always_inline bool place_claim(struct lbd_flow *f, __u32 seq)
+{
+	return dry_run || flow_claim(f, seq);
+}
+
+static __always_inline __u32 place_claim_last(__u32 at, __u32 tick)
+{
+	struct lbd_flow *f = map_at(flow, at);
+	__u32 seq;
+
+	if (!f)
+		return NO_PLACE;
+	seq = READ_ONCE(f->seq);
+	return place_judge(at, tick) != EVICT_NO && place_claim(f, seq) ? at : NO_PLACE;
+}
+
 /*
  * A free or evictable place for a hash, claimed (its seq is odd) unless this is a dry run; NO_PLACE if
- * all sixteen are established. @looks: places to look at before a young embryonic flow has to go.
+ * all sixteen are established.
  */
 __attribute__((noinline)) __u32 place_take(__u64 hash, __u32 tick)
 {
 	__u32 first = lbd_set_first(hash, flow_sets), second = lbd_set_second(hash, flow_sets);
-	__u32 used = set_used(first), set, last = NO_PLACE, start, looks = 0;
+	__u32 used = set_used(first), set, last = NO_PLACE, start;
 
-	if (used >= SET_CROWDED && set_used(second) < used)
+	if (used >= SET_CROWDED && set_used(second) < used) {
+		set = first;
 		first = second;
-	second ^= first ^ lbd_set_first(hash, flow_sets);
-	if (first == lbd_set_second(hash, flow_sets))
-		second = lbd_set_first(hash, flow_sets);
+		second = set;
+	}
 	set = first;
 	for (int n = 0; n < 2; n++) {
 		struct lbd_tags *t = map_at(flow_tag, set);
 
 		for (int i = 0; t && i < LBD_WAYS; i++) {
 			struct lbd_flow *f;
+			__u32 seq;
 
 			if (READ_ONCE(t->tag[i]))
 				continue;
 			f = map_at(flow, set * LBD_WAYS + i);
-			if (f && (dry_run || flow_claim(f, READ_ONCE(f->seq))))
+			if (!f)
+				continue;
+			seq = READ_ONCE(f->seq);
+			barrier();
+			/* Still free after its seq was read? Then nobody can take it before us unnoticed. */
+			if (!READ_ONCE(t->tag[i]) && place_claim(f, seq))
 				return set * LBD_WAYS + i;
 		}
 		set = second;
@@ -317,22 +349,16 @@ __attribute__((noinline)) __u32 place_take(__u64 hash, __u32 tick)
 
 		if (!f)
 			continue;
-		seq = READ_ONCE(f->seq);
-		may = flow_evictable(f, tick);
-		if (may == EVICT_YES && (dry_run || flow_claim(f, seq)))
+		seq = READ_ONCE(f->seq); /* before the judgement: the claim fails if it has changed */
+		may = place_judge(at, tick);
+		if (may == EVICT_YES && place_claim(f, seq))
 			return at;
 		if (may == EVICT_LAST)
 			last = at;
-		if (last != NO_PLACE && ++looks >= EVICT_LOOKS)
+		if (i >= EVICT_LOOKS && last != NO_PLACE)
 			break;
 	}
-	if (last != NO_PLACE) {
-		struct lbd_flow *f = map_at(flow, last);
-
-		if (f && (dry_run || (flow_evictable(f, tick) && flow_claim(f, READ_ONCE(f->seq)))))
-			return last;
-	}
-	return NO_PLACE;
+	return last != NO_PLACE ? place_claim_last(last, tick) : NO_PLACE;
 }
 
 /* Puts away what a claimed place held: its end is counted, its reverse entry goes. */

@@ -158,13 +158,17 @@ step pick_draw(struct pkt *p, struct lbd_service *s, __u64 table, __u32 size)
 	return best ? STEP_NEXT : worst;
 }
 
-step pick(struct pkt *p)
+/* Sets p->server. A reason, or STEP_NEXT. */
+__attribute__((noinline)) int pick(struct pkt *p)
 {
-	struct lbd_service *s = map_at(service, p->service);
+	struct lbd_service *s;
 	__u32 size;
 	__u64 table;
 	int r;
 
+	if (!p)
+		return LBD_R_INTERNAL;
+	s = map_at(service, p->service);
 	if (!s || !(s->flags & LBD_S_USED))
 		return LBD_R_NO_SERVER;
 	table = READ_ONCE(s->table);
