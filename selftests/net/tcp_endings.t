@@ -70,7 +70,7 @@ def s_reset(c):
 def s_send_then_reset(c):
     c.recv(100)
     c.sendall(b"y" * 5000)
-    time.sleep(0.3)
+    time.sleep(0.3)	# pacing
     rst(c)
     return "reset"
 
@@ -102,7 +102,7 @@ def s_flood(c):
 
 
 def s_never_read(c):
-    time.sleep(0.1)
+    time.sleep(0.1)	# pacing
     p = select.poll()
     p.register(c, select.POLLHUP | select.POLLERR | select.POLLRDHUP)
     p.poll(9000)
@@ -144,7 +144,7 @@ def c_reset(c):
 
 
 def c_reset_at_once(c):
-    time.sleep(0.2)
+    time.sleep(0.2)	# pacing
     rst(c)
     return "reset"
 
@@ -168,19 +168,19 @@ def c_busy(c):
     for _ in range(6):
         c.sendall(b"k")
         c.recv(10)
-        time.sleep(0.25)
+        time.sleep(0.25)	# pacing
     return "%d %s" % until_end(c)
 
 
 def c_leave(c):
-    time.sleep(0.3)
+    time.sleep(0.3)	# pacing
     c.close()
     return "left"
 
 
 def c_send_and_leave(c):
     c.sendall(b"data")
-    time.sleep(0.3)
+    time.sleep(0.3)	# pacing
     c.shutdown(socket.SHUT_WR)
     return "%d %s" % until_end(c)
 

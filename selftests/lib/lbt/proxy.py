@@ -88,7 +88,8 @@ class Proxy:
 
     def _ready(self):
         if not self.alive():
-            _base.fail(f"{self.label} ended with {self.proc.returncode} instead of running")
+            _base.fail(f"{self.label} ended with {self.proc.returncode} instead of running; it said:\n"
+                       + "\n".join(self.log().splitlines()[-20:]))
         if not self.sock:
             return set(self.ports.values()) <= self._listening()
         try:
