@@ -220,6 +220,7 @@ static const struct cfg_check checks[] = {
 	{ "live state", CFG_PHASE_DERIVE, derive_live },
 	{ "bind lines", CFG_PHASE_WARN, warn_frontends },
 	{ "timeouts", CFG_PHASE_WARN, warn_timeouts },
+	{ "loops", CFG_PHASE_WARN, check_warn_loops },
 };
 
 void checks_init(void)

@@ -5,6 +5,9 @@
 #ifndef LBD_CONFIG_LANGUAGE_H
 #define LBD_CONFIG_LANGUAGE_H
 
+struct config;
+struct diag;
+
 void kw_global_init(void);
 void kw_tune_init(void);
 void kw_environment_init(void);
@@ -14,5 +17,6 @@ void kw_timeout_init(void);
 void kw_bind_init(void);
 void kw_server_init(void);
 void checks_init(void);
+void check_warn_loops(struct config *cfg, struct diag *d); /* check_loops.c */
 
 #endif
