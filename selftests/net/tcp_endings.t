@@ -208,7 +208,7 @@ def c_none(c):
 
 
 def c_shut_at_once(c):
-    time.sleep(0.2)		# the server is connected: black_c is the other case
+    time.sleep(0.2)		# the server is connected: black_c is the other case (pacing)
     c.shutdown(socket.SHUT_WR)
     return "%d %s" % until_end(c)
 
