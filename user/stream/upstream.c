@@ -71,6 +71,9 @@ static enum step_result client_left(struct stream *s, char phase)
 
 /* ---- slots and queues ---- */
 
+static void count_second_pick(struct stream *s);
+static enum step_result connect_again(struct stream *s);
+
 /* Returns the server whose slot was granted meanwhile: it is the caller's. */
 static struct server *leave_queue(struct stream *s)
 {
@@ -100,6 +103,8 @@ static enum step_result got_server(struct stream *s, struct server *srv)
 	s->connect_state = CONNECT_START;
 	stream_arm(s, 0);
 	balance_took(srv);
+	if (s->avoid)
+		count_second_pick(s);
 	c = srv_count(s);
 	c->cum_sess++;
 	c->cum_lbconn += !s->persistent;
@@ -168,7 +173,7 @@ static enum step_result wait_for_server(struct stream *s, struct server *srv, co
 
 static enum step_result choose_server(struct stream *s)
 {
-	struct pick_request r = { .client = &s->sess->src, .avoid = s->avoid };
+	struct pick_request r = { .client = &s->sess->src };
 	struct server *srv = s->srv;
 
 	if (srv) { /* forced: cookie, stick table, use-server */
@@ -176,6 +181,8 @@ static enum step_result choose_server(struct stream *s)
 			return got_server(s, srv);
 		return wait_for_server(s, srv, &r);
 	}
+	if (!s->be->balance->algo->takes_avoided) /* a hash stays with its server */
+		r.avoid = s->avoid;
 	r.listener_is_ip6 = s->sess->listener && s->sess->listener->is_ip6;
 	if (s->be->balance->algo->wants_dst)
 		r.dst = session_dst(s->sess);
@@ -274,6 +281,11 @@ static char cause_of(int err)
 	}
 }
 
+static int max_retries(const struct stream *s)
+{
+	return s->be->retries < 0 ? DEFAULT_RETRIES : s->be->retries;
+}
+
 static int start_connect(struct stream *s)
 {
 	struct server *srv = s->srv;
@@ -295,57 +307,89 @@ static int start_connect(struct stream *s)
 	return 0;
 }
 
-static bool redispatch_now(const struct stream *s, int retries)
+/* Does `option redispatch <interval>` name this retry (the s->retries-th)? A server that went down is left at once. */
+static bool redispatch_due(const struct stream *s)
 {
-	int after = s->be->redispatch_after ? s->be->redispatch_after : -1;
+	int every = s->be->redispatch_after ? s->be->redispatch_after : -1;
 
 	if (!(s->be->options & PX_O_REDISPATCH))
 		return false;
 	if (!server_is_willing(s->srv))
 		return true;
-	if (after > 0)
-		return s->retries % after == 0;
-	after += retries + 1;
-	return after > 0 && s->retries % after == 0;
+	if (every < 0)
+		every += max_retries(s) + 1;
+	return every > 0 && s->retries % every == 0;
 }
 
+/* Nothing speaks for the server that failed (no hash, no persistence) and there are others: every retry goes elsewhere. */
+static bool any_server_will_do(const struct stream *s)
+{
+	return (s->be->options & PX_O_REDISPATCH) && !s->persistent && !s->be->balance->algo->takes_avoided;
+}
+
+/* Back to the pick; whether it counts as retry or redispatch depends on what is picked. */
 static enum step_result pick_again(struct stream *s)
 {
 	uint16_t i = s->step;
 
-	be_count(s)->redispatches++;
-	srv_count(s)->redispatches++;
 	upstream_release_slot(s);
 	s->avoid = s->srv;
 	s->srv = NULL;
 	s->persistent = false;
-	s->redispatched = true;
 	while (i && s->steps[i].run != step_pick_server)
 		i--;
 	return stream_goto(s, i);
 }
 
-static enum step_result connect_failed(struct stream *s, char cause)
+static void count_retry(struct stream *s)
 {
-	int retries = s->be->retries < 0 ? DEFAULT_RETRIES : s->be->retries;
-	uint32_t pause = s->be->timeout.connect;
-
-	upstream_close(s);
-	if (s->retries >= retries)
-		return give_up_counted(s, cause, 'C');
-	s->retries++;
-	if (redispatch_now(s, retries))
-		return pick_again(s);
 	be_count(s)->retries++;
 	srv_count(s)->retries++;
-	if (cause == 's') { /* it has taken its time already */
-		s->connect_state = CONNECT_START;
-		return stream_goto(s, s->step);
+}
+
+/* A pick after a failed connection: the same server, or another one. */
+static void count_second_pick(struct stream *s)
+{
+	if (s->srv == s->avoid) {
+		count_retry(s);
+	} else {
+		s->redispatched = true;
+		be_count(s)->redispatches++;
+		s->avoid->count[this_loop->tid].redispatches++;
 	}
+	s->avoid = NULL;
+}
+
+/*
+ * As the reference does it: with other servers up and nothing that speaks for this one, at once elsewhere. Else a refused
+ * connection is followed by a pause; after it the interval decides whether the server is picked again or only tried again.
+ */
+static enum step_result connect_failed(struct stream *s, char cause)
+{
+	uint32_t pause = s->be->timeout.connect;
+	bool others = atomic_load_explicit(&s->be->up_active, memory_order_relaxed) > 1;
+
+	upstream_close(s);
+	if (s->retries >= max_retries(s))
+		return give_up_counted(s, cause, 'C');
+	s->retries++;
+	if (others && (any_server_will_do(s) || redispatch_due(s)))
+		return pick_again(s);
+	if (cause == 's') /* it has taken its time already */
+		return connect_again(s);
 	s->connect_state = CONNECT_PAUSE;
 	s->waits = WAIT_TIMER;
 	stream_arm(s, !pause || pause > TURN_AROUND_MS ? TURN_AROUND_MS : pause);
 	return STEP_WAIT;
+}
+
+static enum step_result connect_again(struct stream *s)
+{
+	s->connect_state = CONNECT_START;
+	if (redispatch_due(s))
+		return pick_again(s);
+	count_retry(s);
+	return stream_goto(s, s->step);
 }
 
 static enum step_result connect_done(struct stream *s)
@@ -417,7 +461,7 @@ enum step_result step_connect_server(struct stream *s)
 		return connect_wait(s);
 	case CONNECT_PAUSE:
 		if (s->flags & STREAM_EXPIRED)
-			return connect_start(s);
+			return connect_again(s);
 		s->waits = WAIT_TIMER;
 		return STEP_WAIT;
 	}
