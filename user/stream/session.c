@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/pool.h"
 #include "policy/rules.h"
+#include "policy/vars.h"
 #include "stream/session_new.h"
 #include "stream/stream.h"
 #include <netinet/tcp.h>
@@ -113,6 +114,11 @@ static int64_t wall_us(void)
 	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
 }
 
+struct arena *worker_scratch(void)
+{
+	return &scratch;
+}
+
 /* false: the rules say no. @set: RULESET_TCP_CONN or RULESET_TCP_SESS. */
 static bool rules_allow(struct session *s, unsigned int set)
 {
@@ -134,6 +140,7 @@ static void session_delete(struct session *s)
 
 	for (int i = 0; i < MAX_HOOKS && fini_hooks[i]; i++)
 		fini_hooks[i](s);
+	vars_free(&s->vars);
 	list_del(&s->node);
 	conn_close(&s->client);
 	pool_put(pool_of(s->proto), s, SPARE);

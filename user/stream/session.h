@@ -54,6 +54,8 @@ enum { SESS_DST_KNOWN = 1, SESS_COUNTED_FE = 2, SESS_DRAINING = 4, SESS_KILLED =
 const struct addr *session_dst(struct session *s);
 /* This worker's sessions (struct session.node). */
 struct list *worker_sessions(void);
+/* This worker's memory for an evaluation (smp_ctx.scratch): reset it afterwards. */
+struct arena *worker_scratch(void);
 /* A module's clean-up for every session that ends (variables, stick counters). Before the workers start. */
 void session_on_fini(void (*fn)(struct session *s));
 /* Closes the client side, runs the accounting, frees. The protocol has freed its own part before. */

@@ -4,6 +4,7 @@
  * Not for: what the steps do. Runs in the stream's worker.
  */
 #include "stream/stream.h"
+#include "policy/vars.h"
 #include "stream/queue.h"
 #include "stream/upstream.h"
 #include <stdlib.h>
@@ -213,6 +214,7 @@ void stream_fini(struct stream *s)
 	stream_release(s);
 	for (int i = 0; i < MAX_HOOKS && fini_hooks[i]; i++)
 		fini_hooks[i](s);
+	vars_free(&s->vars);
 	list_del(&s->node);
 }
 

@@ -8,6 +8,7 @@
  * replaces client and server once both sides are connected; a side that was shut in one direction has client-fin or
  * server-fin. An expired side is treated as ended: what was read is still delivered, the other side sees the end.
  */
+#include "base/arena.h"
 #include "log/log.h"
 #include "policy/rules.h"
 #include "stream/init.h"
@@ -66,13 +67,14 @@ static const struct upstream_hooks hooks = {
 
 static enum step_result tcp_choose_backend(struct stream *s)
 {
-	struct smp_ctx ctx = { .sess = s->sess, .stream = s, .final = true };
+	struct smp_ctx ctx = { .sess = s->sess, .stream = s, .final = true, .scratch = worker_scratch() };
 	struct proxy *be;
 	bool more = false;
 
 	if (s->flags & STREAM_KILLED)
 		return STEP_END;
 	be = policy_choose_backend(s->sess->fe, &ctx, &more);
+	arena_reset(worker_scratch());
 	if (!be && (s->sess->fe->caps & PX_BACKEND))
 		be = s->sess->fe;
 	if (!be) {
