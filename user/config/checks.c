@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Checks over the whole configuration once it is read: names to proxies, numbers, what is missing or doubtful.
+ * Checks over the whole configuration once it is read: names to proxies, ids, live state. What is doubtful: warnings.c.
  * Control thread, before the workers start.
  */
 #include <stdlib.h>
@@ -178,49 +178,11 @@ static void derive_live(struct config *cfg, struct diag *d)
 	}
 }
 
-/* ---- warn ---- */
-
-/* As HAProxy: a frontend needs 'client', a backend with servers 'connect' and 'server'. */
-static void warn_timeouts(struct config *cfg, struct diag *d)
-{
-	struct proxy *px;
-
-	list_for_each_entry(px, &cfg->proxies, node) {
-		bool fe = px->caps & PX_FRONTEND, be = (px->caps & PX_BACKEND) && px->nservers;
-
-		if (px->disabled || px->mode == MODE_HEALTH || px->mode == MODE_UDP)
-			continue;
-		if ((!fe || px->timeout.client) && (!be || (px->timeout.connect && px->timeout.server)))
-			continue;
-		diag_warning(d, px->at,
-			     "missing timeouts for %s '%s'\n"
-			     "While not properly invalid, you will certainly encounter various problems\n"
-			     "with such a configuration. To fix this, please ensure that all following\n"
-			     "timeouts are set to a non-zero value: 'client', 'connect', 'server'.",
-			     proxy_kind(px), px->name);
-	}
-}
-
-static void warn_frontends(struct config *cfg, struct diag *d)
-{
-	struct proxy *px;
-
-	list_for_each_entry(px, &cfg->proxies, node) {
-		if (!(px->caps & PX_FRONTEND) || px->disabled)
-			continue;
-		if (list_empty(&px->binds))
-			diag_warning(d, px->at, "%s '%s' has no 'bind' line: nothing can reach it", proxy_kind(px), px->name);
-	}
-}
-
 static const struct cfg_check checks[] = {
 	{ "default_backend", CFG_PHASE_RESOLVE, check_resolve },
 	{ "proxy ids", CFG_PHASE_DERIVE, derive_proxy_ids },
 	{ "servers", CFG_PHASE_DERIVE, derive_servers },
 	{ "live state", CFG_PHASE_DERIVE, derive_live },
-	{ "bind lines", CFG_PHASE_WARN, warn_frontends },
-	{ "timeouts", CFG_PHASE_WARN, warn_timeouts },
-	{ "loops", CFG_PHASE_WARN, check_warn_loops },
 };
 
 void checks_init(void)

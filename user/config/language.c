@@ -17,4 +17,5 @@ void config_language_init(void)
 	kw_bind_init();
 	kw_server_init();
 	checks_init();
+	warnings_init();
 }

@@ -18,5 +18,6 @@ void kw_bind_init(void);
 void kw_server_init(void);
 void checks_init(void);
 void check_warn_loops(struct config *cfg, struct diag *d); /* check_loops.c */
+void warnings_init(void);
 
 #endif

@@ -188,6 +188,19 @@ const struct cfg_keyword *registry_keyword(const struct cfg_line *l, int first, 
 	return NULL;
 }
 
+const struct cfg_keyword *registry_keyword_named(const char *name, unsigned int mask)
+{
+	size_t n = strlen(name), at = hash_name(name, n);
+	const struct cfg_keyword *k;
+
+	if (!keywords.slot)
+		registry_index(&keywords);
+	while ((k = registry_probe(&keywords, name, n, &at)))
+		if (k->sections & mask)
+			return k;
+	return NULL;
+}
+
 const struct bind_option *registry_bind_option(const char *name)
 {
 	return registry_find(&bind_options, name);

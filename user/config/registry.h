@@ -12,6 +12,8 @@
  * *nwords: how many words its name has. NULL: none; then *elsewhere is a row of that name for other sections, or NULL. */
 const struct cfg_keyword *registry_keyword(const struct cfg_line *l, int first, unsigned int section, int *nwords,
 					   const struct cfg_keyword **elsewhere);
+/* The row of that whole name that may stand in any of @sections; NULL: none. */
+const struct cfg_keyword *registry_keyword_named(const char *name, unsigned int sections);
 const struct bind_option *registry_bind_option(const char *name);
 const struct server_option *registry_server_option(const char *name);
 const struct cfg_section_row *registry_section(const char *name);

@@ -31,13 +31,14 @@ static const struct proxy_section *proxy_section_find(const char *name)
 	return NULL;
 }
 
-static struct proxy *find_defaults(struct config *cfg, const char *name)
+/* The first defaults section of that name behind @after (NULL: from the start). */
+static struct proxy *find_defaults(struct config *cfg, const char *name, const struct proxy *after)
 {
-	struct proxy *px;
+	struct list *at = after ? after->node.next : cfg->defaults.next;
 
-	list_for_each_entry(px, &cfg->defaults, node)
-		if (!strcmp(px->name, name))
-			return px;
+	for (; at != &cfg->defaults; at = at->next)
+		if (!strcmp(list_entry(at, struct proxy, node)->name, name))
+			return list_entry(at, struct proxy, node);
 	return NULL;
 }
 
@@ -67,15 +68,9 @@ static int check_duplicate(struct cfg_line *l, const struct proxy_section *ps)
 	const char *name = l->words[1].z;
 	struct proxy *other;
 
-	if (ps->section == CFG_DEFAULTS) {
-		other = *name ? find_defaults(l->cfg, name) : NULL;
-		if (!other)
-			return 0;
-	} else {
-		other = config_find_proxy(l->cfg, name, ps->caps);
-		if (!other)
-			return 0;
-	}
+	other = config_find_proxy(l->cfg, name, ps->caps);
+	if (!other)
+		return 0;
 	return cfg_error(l, 1, "%s '%s' has the same name as the %s at %s:%d", ps->name, name, proxy_kind(other),
 			 other->at.file, other->at.line);
 }
@@ -84,12 +79,21 @@ static int check_duplicate(struct cfg_line *l, const struct proxy_section *ps)
 static int take_from(struct reader *r, int i, const struct proxy **from)
 {
 	struct cfg_line *l = &r->line;
+	const struct proxy *second;
+	const char *name;
 
 	if (i + 1 >= l->nwords)
 		return cfg_error(l, l->nwords, "'from' needs the name of a defaults section");
-	*from = find_defaults(l->cfg, l->words[i + 1].z);
+	name = l->words[i + 1].z;
+	*from = find_defaults(l->cfg, name, NULL);
 	if (!*from)
-		return cfg_error(l, i + 1, "there is no 'defaults %s' above this line", l->words[i + 1].z);
+		return cfg_error(l, i + 1, "there is no 'defaults %s' above this line", name);
+	if (check_name(l, "defaults", i + 1))
+		return -1;
+	second = find_defaults(l->cfg, name, *from);
+	if (second)
+		return cfg_error(l, i + 1, "there are two 'defaults %s', at %s:%d and %s:%d: give them different names", name,
+				 (*from)->at.file, (*from)->at.line, second->at.file, second->at.line);
 	if (i + 2 < l->nwords)
 		return cfg_error(l, i + 2, "unexpected '%s' behind the section's header", l->words[i + 2].z);
 	return 0;
@@ -111,7 +115,8 @@ static int take_header(struct reader *r, const struct proxy_section *ps, const s
 			return cfg_error(l, l->nwords, "'%s' needs a name\nusage: %s <name> [from <defaults>]", ps->name, ps->name);
 		i = 2;
 	}
-	if ((i > 1 && check_name(l, ps->name, 1)) || check_duplicate(l, ps))
+	/* defaults sections may be called anything, several times, as long as nobody refers to them */
+	if (ps->section != CFG_DEFAULTS && (check_name(l, ps->name, 1) || check_duplicate(l, ps)))
 		return -1;
 	if (i < l->nwords && strcmp(l->words[i].z, "from")) {
 		if (!(ps->caps & PX_FRONTEND))
@@ -128,16 +133,19 @@ static void open_proxy(struct reader *r, const struct proxy_section *ps)
 	const char *name;
 	struct proxy *px;
 	int bind_word;
+	bool explicit;
 
 	l->section = ps->section;
 	if (take_header(r, ps, &from, &bind_word)) {
 		r->broken_section = true;
 		return;
 	}
+	explicit = l->nwords > 2 && !strcmp(l->words[l->nwords - 2].z, "from");
 	name = l->nwords > 1 && strcmp(l->words[1].z, "from") ? l->words[1].z : "";
 	px = proxy_new(l->cfg, name, ps->caps, l->at);
 	if (from) {
 		px->from = from;
+		px->from_explicit = explicit;
 		proxy_inherit(px, from, l->arena);
 	}
 	if (ps->section == CFG_DEFAULTS) {

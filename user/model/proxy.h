@@ -59,6 +59,7 @@ struct proxy {
 	const char *description;
 	struct place at;
 	const struct proxy *from;    /* the defaults section it inherited from */
+	bool from_explicit;          /* named by `from` */
 	uint32_t options, no_options;/* PX_O_* ; no_options: switched off here by `no option` */
 	struct proxy_timeouts timeout;
 

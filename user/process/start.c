@@ -16,6 +16,7 @@
 #include "config/reader.h"
 #include "config/registry.h"
 #include "config/version.h"
+#include "log/log.h"
 #include "loop/thread.h"
 #include "model/server.h"
 #include "process/args.h"
@@ -217,6 +218,14 @@ static int finish_check(struct config *cfg, const struct args *a, int warnings)
 
 /* ---- opening ---- */
 
+/* Where the model's words go. */
+static void say(const struct proxy *px, int level, const char *text)
+{
+	log_proxy(px, (enum log_level)level, "%s", text);
+	if (!px)
+		log_global((enum log_level)level, "%s", text);
+}
+
 static int open_all(struct config *cfg)
 {
 	struct start_hooks *h;
@@ -304,6 +313,7 @@ int lbd_main(int argc, char **argv)
 	if (args.check)
 		return finish_check(config, &args, warnings);
 	signals_block();
+	server_say = say;
 	rc = prepare_process(config, &args);
 	print_messages(config);
 	if (rc)
