@@ -8,7 +8,6 @@
 
 /* Framing between two small pieces of data in one segment is overwritten by moving at most this much data. */
 #define JOIN_MOVE_MAX 512
-#define JOIN_GAP_MAX  64
 
 uint32_t body_queue_bytes = 65536;
 
@@ -28,8 +27,8 @@ void body_put(struct http_body *b, struct segment *seg, const char *p, size_t n)
 	if (last && seg && last->seg == seg && p >= last->p + last->n) {
 		size_t gap = p - (last->p + last->n);
 
-		if (gap && gap <= JOIN_GAP_MAX && n <= JOIN_MOVE_MAX) {
-			/* The gap is chunk framing that was consumed: nobody reads it any more. */
+		if (gap && n <= JOIN_MOVE_MAX) {
+			/* The gap is chunk framing that was consumed (and data moved before): nobody reads it. */
 			memmove((char *)last->p + last->n, p, n);
 			gap = 0;
 		}

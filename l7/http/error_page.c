@@ -6,11 +6,12 @@
 #include "http/error_page.h"
 
 #define PAGE(status, title, text)                                                                                          \
-	{ status, { "<html><body><h1>" title "</h1>\n" text "\n</body></html>\n",                                          \
+	{ status, title, { "<html><body><h1>" title "</h1>\n" text "\n</body></html>\n",                                          \
 		    sizeof("<html><body><h1>" title "</h1>\n" text "\n</body></html>\n") - 1 } }
 
 static const struct {
 	unsigned int status;
+	const char *title;
 	struct slice body;
 } pages[] = {
 	PAGE(200, "200 OK", "Service ready."),
@@ -53,4 +54,12 @@ struct slice http_error_page(unsigned int status)
 	const struct slice *s = find(status);
 
 	return s ? *s : *find(500);
+}
+
+const char *http_error_reason(unsigned int status)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(pages); i++)
+		if (pages[i].status == status)
+			return pages[i].title + 4;
+	return NULL;
 }

@@ -20,6 +20,8 @@ struct http_error_file {
 
 /* The body of the standard page; that of 500 for a status without one. */
 struct slice http_error_page(unsigned int status);
+/* "Bad request": the reason that stands in the page's title. NULL without a page. */
+const char *http_error_reason(unsigned int status);
 /* Is there a standard page (and so a valid first argument of `errorfile`)? */
 bool http_error_known(unsigned int status);
 /* What `errorfile` of @px says for @status, or NULL. */

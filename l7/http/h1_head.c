@@ -489,12 +489,23 @@ static enum h1_result head_done(struct h1_head *h, struct http_msg *m, struct se
 	return H1_OK;
 }
 
+/* Garbage (a TLS hello, another protocol) is recognised by its first bytes, not when a line end happens to come. */
+static bool may_be_start(const struct http_msg *m, const char *p, const char *end)
+{
+	size_t n = end - p < 5 ? (size_t)(end - p) : 5;
+
+	return m->flags & MSG_F_RESPONSE ? memcmp(p, "HTTP/", n) == 0 : is_token(*p);
+}
+
 static enum h1_result start_line(struct h1_head *h, struct http_msg *m, struct segment *seg, const char *p,
 				 const char *end, const char **next)
 {
 	const char *eol;
-	enum h1_result r = find_eol(h, seg, p, end, H1_ERR_TARGET, &eol, next);
+	enum h1_result r;
 
+	if (!may_be_start(m, p, end))
+		return bad(h, seg, m->flags & MSG_F_RESPONSE ? H1_ERR_VERSION : H1_ERR_METHOD, p);
+	r = find_eol(h, seg, p, end, H1_ERR_TARGET, &eol, next);
 	if (r != H1_OK)
 		return r;
 	m->line = slice_make(p, eol - p);

@@ -80,8 +80,10 @@ static enum http_io decode(struct segment *seg, struct h1_side *d, struct http_m
 	enum h1_result r;
 
 	if (m->state <= MSG_HEAD) {
+		uint32_t start = seg->start;
+
 		r = h1_parse_head(&d->head, m, seg);
-		if (r == H1_MORE && segment_len(seg) >= http_max_head) {
+		if (r == H1_OK ? seg->start - start > http_max_head : r == H1_MORE && segment_len(seg) >= http_max_head) {
 			d->head.error = H1_ERR_TOO_LARGE;
 			r = H1_BAD;
 		}

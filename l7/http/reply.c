@@ -104,6 +104,11 @@ static bool reply_from_file(struct http_txn *t, unsigned int status)
 
 		if (!f)
 			continue;
+		if (!f->status) { /* /dev/null: end without a word */
+			http_reply_start(t, status, NULL);
+			t->flags |= TXN_SILENT_END;
+			return true;
+		}
 		http_reply_start(t, f->status, f->reason);
 		for (int h = 0; h < f->n_headers; h++)
 			http_reply_header(t, f->name[h], f->value[h]);
@@ -120,7 +125,7 @@ void http_reply_error(struct http_txn *t, unsigned int status)
 	if (reply_from_file(t, status))
 		return;
 	page = http_error_page(status);
-	http_reply_start(t, status, NULL);
+	http_reply_start(t, status, http_error_reason(status));
 	http_reply_body(t, page, true);
 	http_reply_header(t, SLICE("cache-control"), SLICE("no-cache"));
 	http_reply_header(t, SLICE("content-type"), SLICE("text/html"));

@@ -95,8 +95,7 @@ static void start_reply(struct http_txn *t)
 	http_prepare_response(t);
 	t->flags |= TXN_REQ_STARTED; /* started: not again */
 	t->client_heard_ms = this_loop->now_ms;
-	if (!t->s.t.response)
-		t->s.t.response = this_loop->now_us;
+	t->s.t.response = 0; /* no server's response was used: %Tr is -1 */
 }
 
 static void produce(struct http_txn *t)
@@ -122,6 +121,8 @@ enum step_result http_step_reply(struct stream *s)
 	}
 	if (s->flags & STREAM_KILLED)
 		return http_abort(t, t->kill_cause ? t->kill_cause : 'K', 'D');
+	if (t->flags & TXN_SILENT_END)
+		return http_abort(t, s->term_cause, s->term_phase);
 	do {
 		sent = s->bytes_out;
 		produce(t);
@@ -203,6 +204,7 @@ enum step_result http_step_end(struct stream *s)
 		count_times(t, http_be_count(t));
 		count_times(t, http_srv_count(t));
 	}
+	stream_release(s);
 	if (!(t->flags & TXN_NOT_LOGGED))
 		log_stream(s, t);
 	if (t->produce_fini)
