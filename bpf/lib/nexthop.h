@@ -14,6 +14,7 @@ static __always_inline bool nexthop_cached(struct pkt *p, __u32 slot)
 		return false;
 	p->nexthop = slot;
 	p->out_ifindex = nh->ifindex;
+	p->mtu = nh->mtu;
 	if (!(nh->flags & LBD_NH_MAC))
 		return false;
 	__builtin_memcpy(p->dmac, nh->dmac, 6);
@@ -74,11 +75,14 @@ step next_hop(ctx_t *ctx, struct pkt *p, __u32 slot)
 	if (unlikely((__s32)(p->tick - c->heartbeat) > (__s32)LBD_HEARTBEAT_TICKS ||
 		     !nexthop_cached(p, slot))) {
 		p->has_mac = 0;
+		p->mtu = 0;
 		r = nexthop_fib(ctx, p, slot);
 		if (r != STEP_NEXT)
 			return r;
 	}
 	p->steps |= LBD_X_NEXTHOP;
+	if (unlikely(p->mtu && p->len > p->mtu && !ctx_is_gso(ctx)))
+		return LBD_R_TOO_BIG;
 	return ctx_may_send(ctx, p);
 }
 

@@ -62,8 +62,9 @@ struct pkt {
 	__u32 out_ifindex;
 	__u32 nexthop;		/* slot; 0: none */
 	__u16 steps;		/* enum lbd_step */
+	__u16 mtu;		/* of the cached next hop; 0: not known */
 	__u8 has_mac;
-	__u8 pad;
+	__u8 pad[3];
 	__u32 number, slot, point; /* what explain and events tell about the pick */
 };
 #define PKT_ZERO_OFFSET ((__u32)__builtin_offsetof(struct pkt, zero))

@@ -27,7 +27,7 @@ static const enum lbd_hook hooks[] = { LBD_HOOK_XDP, LBD_HOOK_TCX };
 
 static int fresh(void **state)
 {
-	rig_reset(&rig, 4096, 3);
+	rig_wipe(&rig, 3);
 	return 0;
 }
 

@@ -145,6 +145,45 @@ void rig_reset(struct rig *r, uint32_t flows, int servers)
 	rig_open(r, flows, servers);
 }
 
+static void wipe_hash(struct rig *r, enum lbdmap_id id)
+{
+	uint8_t key[64];
+
+	while (!bpf_map_get_next_key(r->set->fd[id], NULL, key))
+		if (bpf_map_delete_elem(r->set->fd[id], key))
+			die("wipe", strerror(errno));
+}
+
+static void wipe_counts(struct rig *r, enum lbdmap_id id)
+{
+	static uint8_t zero[sizeof(struct lbd_service_count) * 256];
+
+	for (uint32_t i = 0; i < r->set->entries[id]; i++)
+		if (bpf_map_update_elem(r->set->fd[id], &i, zero, BPF_ANY))
+			die("wipe", strerror(errno));
+}
+
+void rig_wipe(struct rig *r, int servers)
+{
+	static const enum lbdmap_id hashes[] = { LBDMAP_SERVICES, LBDMAP_DEVICE, LBDMAP_LOCAL, LBDMAP_ROUTE,
+						 LBDMAP_DENY, LBDMAP_META };
+
+	for (int i = 0; i < LBDMAP_MAPS; i++) {
+		r->set->next_slot[i] = 0;
+		free(r->set->taken[i]);
+		r->set->taken[i] = NULL;
+		if (r->set->mem[i] && i != LBDMAP_CONTROL)
+			memset(r->set->mem[i], 0, r->set->mem_len[i]);
+	}
+	for (size_t i = 0; i < sizeof(hashes) / sizeof(hashes[0]); i++)
+		wipe_hash(r, hashes[i]);
+	wipe_counts(r, LBDMAP_SERVICE_COUNT);
+	wipe_counts(r, LBDMAP_SERVER_COUNT);
+	MEM(r->set, CONTROL, struct lbd_control)->flags = 0;
+	must(tables_adopt(r->set), "tables", NULL);
+	rig_fill(r, servers);
+}
+
 void rig_up(struct rig *r, uint32_t flows, int servers)
 {
 	char dir[] = "/tmp/lbd-rig-XXXXXX";
@@ -275,8 +314,12 @@ int rig_run(struct rig *r, enum lbd_hook hook, uint32_t ifindex, struct frame *f
 		opts.ctx_in = &skb;
 		opts.ctx_size_in = sizeof(skb);
 	}
-	if (bpf_prog_test_run_opts(lbdmap_prog_fd(r->prog[hook]), &opts))
-		die("test run", strerror(errno));
+	if (bpf_prog_test_run_opts(lbdmap_prog_fd(r->prog[hook]), &opts)) {
+		char what[64];
+
+		snprintf(what, sizeof(what), "test run of %u bytes at hook %d", f->len, hook);
+		die(what, strerror(errno));
+	}
 	memcpy(f->b, out.b, opts.data_size_out);
 	f->len = opts.data_size_out;
 	return hook == LBD_HOOK_XDP ? (int)opts.retval : (int32_t)opts.retval;

@@ -45,7 +45,9 @@ struct shot {
 /* Namespaces, devices, a set for @flows with a service VIP:80 on @servers servers; heartbeat fresh. */
 void rig_up(struct rig *r, uint32_t flows, int servers);
 void rig_down(struct rig *r);
-/* Fresh maps, same devices. */
+/* The same set as if it were new, without loading the programs again. */
+void rig_wipe(struct rig *r, int servers);
+/* Fresh maps and programs, same devices. */
 void rig_reset(struct rig *r, uint32_t flows, int servers);
 
 void rig_table(struct rig *r, const int *order, int n); /* server numbers; table form */
