@@ -35,7 +35,12 @@ struct server *cli_find_server(struct cli_request *r, int k);
 
 /* Statistics shared by the socket, the page and metrics: one row per counter column. */
 /* type: 0 frontend, 1 backend, 2 server, 3 listener */
-struct stat_column { const char *name; void (*write)(struct strbuf *o, int type, struct proxy *px, struct server *s, struct bind_conf *b); const char *help; };
+struct stat_column {
+	const char *name;
+	void (*write)(struct strbuf *o, int type, struct proxy *px, struct server *s, struct bind_conf *b);
+	const char *help;
+	const char *tags, *type; /* origin, nature, scope (manual 9.2) and "u32", "u64", "str"; NULL: "MCP", "u64" */
+};
 void stat_column_register(const struct stat_column *rows, size_t n);
 /* The CSV (header line and one line each); @px NULL: all. @mask: 1 fe, 2 be, 4 servers; also used by ";csv". */
 void stats_csv(struct strbuf *out, struct proxy *px, int mask, int sid);

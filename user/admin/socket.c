@@ -8,6 +8,7 @@
 
 #include "config/address.h"
 #include "loop/thread.h"
+#include "process/start.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -244,5 +245,9 @@ void admin_init(void)
 	socket_init();
 	command_init();
 	cmd_basic_init();
+	cmd_server_init();
+	cmd_proxy_init();
+	cmd_show_init();
+	stats_init();
 	info_init();
 }

@@ -4,7 +4,9 @@
  * words. Not for: formats (logformat.c), sending (target.c). Streams: their worker. Daemon's lines: control thread.
  */
 #include "log/private.h"
+#include "model/server.h"
 #include "policy/sample.h"
+#include "process/start.h"
 #include "stream/stream.h"
 
 #include <stdio.h>
@@ -190,15 +192,30 @@ void log_global(enum log_level level, const char *fmt, ...)
 	va_start(ap, fmt);
 	strbuf_vaddf(&sc->text, fmt, ap);
 	va_end(ap);
+	if (level != LOG_L_INFO)
+		say_on_stderr(level, strbuf_z(&sc->text));
 	m.text = strbuf_slice(&sc->text);
 	if (config)
 		list_for_each_entry(t, &config->global.log_targets, node)
 			log_target_send(t, &m);
 }
 
+/* The model's words about servers and proxies come here. */
+static void say(const struct proxy *px, int level, const char *text)
+{
+	if (px)
+		log_proxy(px, (enum log_level)level, "%s", text);
+	else
+		log_global((enum log_level)level, "%s", text);
+}
+
+static struct start_hooks hooks = { .name = "log", .open = log_open_targets };
+
 void log_init(void)
 {
 	tzset();
+	server_say = say;
+	start_register(&hooks);
 	log_alias_init();
 	log_config_init();
 }
