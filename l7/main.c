@@ -5,6 +5,8 @@
  */
 #include "admin/cli.h"
 #include "balance/balance.h"
+#include "check/check.h"
+#include "check_http.h"
 #include "config/reader.h"
 #include "datapath/datapath.h"
 #include "http/conf.h"
@@ -27,6 +29,8 @@ int main(int argc, char **argv)
 	/* connections and streams */
 	stream_module_init();
 	http_init();
+	check_init();
+	check_http_init();
 
 	/* the kernel path: after the listeners, which take the ports */
 	datapath_init();

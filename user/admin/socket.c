@@ -8,7 +8,6 @@
 
 #include "config/address.h"
 #include "loop/thread.h"
-#include "process/start.h"
 
 #include <errno.h>
 #include <fcntl.h>

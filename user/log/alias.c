@@ -12,7 +12,11 @@
 
 /* ---- registry ---- */
 
-static const struct log_alias **aliases;
+/* A name may have two rows: what is known of any connection, and what l7 knows where there is a transaction. */
+struct alias_entry {
+	const struct log_alias *row, *base;
+};
+static struct alias_entry *aliases;
 static size_t naliases;
 
 void log_alias_register(const struct log_alias *rows, size_t n)
@@ -20,25 +24,29 @@ void log_alias_register(const struct log_alias *rows, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		size_t k = 0;
 
-		while (k < naliases && strcmp(aliases[k]->name, rows[i].name) != 0)
+		while (k < naliases && strcmp(aliases[k].row->name, rows[i].name) != 0)
 			k++;
-		if (k == naliases)
+		if (k == naliases) {
 			aliases = xrealloc(aliases, ++naliases * sizeof(*aliases));
-		aliases[k] = &rows[i];
+			aliases[k].base = &rows[i];
+		}
+		aliases[k].row = &rows[i];
 	}
 }
 
-const struct log_alias *log_alias_find(struct slice name)
+const struct log_alias *log_alias_find(struct slice name, const struct log_alias **base)
 {
 	for (size_t i = 0; i < naliases; i++)
-		if (slice_eq_z(name, aliases[i]->name))
-			return aliases[i];
+		if (slice_eq_z(name, aliases[i].row->name)) {
+			*base = aliases[i].base;
+			return aliases[i].row;
+		}
 	return NULL;
 }
 
 const struct log_alias *log_alias_at(size_t i)
 {
-	return i < naliases ? aliases[i] : NULL;
+	return i < naliases ? aliases[i].base : NULL;
 }
 
 /* ---- addresses ---- */
@@ -302,12 +310,12 @@ static void write_lc(struct strbuf *o, const struct log_ctx *c)
 
 static void write_rt(struct strbuf *o, const struct log_ctx *c)
 {
-	strbuf_add_u64(o, c->stream ? c->stream->id : 0);
+	strbuf_add_u64(o, c->stream && c->stream->id ? c->stream->id - 1 : 0);
 }
 
 static void write_rt_x(struct strbuf *o, const struct log_ctx *c)
 {
-	strbuf_addf(o, "%04X", (unsigned int)(c->stream ? c->stream->id : 0));
+	strbuf_addf(o, "%04X", (unsigned int)(c->stream && c->stream->id ? c->stream->id - 1 : 0));
 }
 
 /* ---- names ---- */
@@ -430,7 +438,7 @@ static void walk_names(void (*emit)(void *ctx, const char *kind, const char *nam
 	char name[8] = "%";
 
 	for (size_t i = 0; i < naliases; i++) {
-		strncpy(name + 1, aliases[i]->name, sizeof(name) - 2);
+		strncpy(name + 1, aliases[i].row->name, sizeof(name) - 2);
 		emit(ctx, "log-alias", name);
 	}
 	emit(ctx, "log-alias", "%o");

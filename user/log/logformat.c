@@ -16,7 +16,7 @@ struct lf_node {
 	struct lf_node *next;
 	uint8_t kind, flags;
 	struct slice text;
-	const struct log_alias *alias;
+	const struct log_alias *alias, *base; /* with and without an HTTP transaction */
 	struct expr *expr;
 };
 
@@ -155,7 +155,7 @@ static const char *next_alias(void *ctx)
 static int parse_alias(struct lf_parser *ps, uint8_t flags)
 {
 	struct slice name = { ps->p, 0 };
-	const struct log_alias *a;
+	const struct log_alias *a, *base = NULL;
 	struct lf_node *n;
 
 	while (isalnum((unsigned char)name.p[name.n]))
@@ -168,7 +168,7 @@ static int parse_alias(struct lf_parser *ps, uint8_t flags)
 	if (!name.n)
 		return cfg_error(ps->l, ps->word, "format: no variable name behind '%%' near '%.10s'\n"
 				 "  to emit a '%%' write '%%%%'", name.p);
-	a = log_alias_find(name);
+	a = log_alias_find(name, &base);
 	if (!a) {
 		struct nearest_ctx ctx = { 0 };
 		struct slice z = arena_dup(ps->l->arena, name);
@@ -177,13 +177,14 @@ static int parse_alias(struct lf_parser *ps, uint8_t flags)
 		return cfg_error(ps->l, ps->word, "format: no such variable '%%%s'%s%s%s\n  to emit a '%%' write '%%%%'",
 				 z.p, near ? "; did you mean '%" : "", near ? near : "", near ? "'?" : "");
 	}
-	if (a->http_only && (ps->where & SMP_W_LOG) && ps->l->px && ps->l->px->mode != MODE_HTTP)
+	if (base->http_only && (ps->where & SMP_W_LOG) && ps->l->px && ps->l->px->mode != MODE_HTTP)
 		return cfg_error(ps->l, ps->word, "format: variable '%%%s' is reserved for HTTP mode", a->name);
 	n = node_add(ps, NODE_ALIAS);
 	n->flags = (n->flags & LF_DASH) | flags;
 	if (a->quoted_default)
 		n->flags |= LF_QUOTE;
 	n->alias = a;
+	n->base = base;
 	return 0;
 }
 
@@ -266,17 +267,17 @@ static void write_expr(const struct lf_node *n, struct strbuf *out, const struct
 		strbuf_add_slice(out, smp.u.s);
 }
 
-static void write_alias(const struct lf_node *n, struct strbuf *out, const struct log_ctx *c)
+static void write_alias(const struct lf_node *n, const struct log_alias *a, struct strbuf *out, const struct log_ctx *c)
 {
-	if ((n->flags & LF_HEX) && n->alias->write_hex)
-		n->alias->write_hex(out, c);
+	if ((n->flags & LF_HEX) && a->write_hex)
+		a->write_hex(out, c);
 	else
-		n->alias->write(out, c);
+		a->write(out, c);
 }
 
 static void write_value(const struct lf_node *n, struct strbuf *out, const struct log_ctx *c, const struct smp_ctx *sc)
 {
-	const struct log_alias *a = n->alias;
+	const struct log_alias *a = c->http ? n->alias : n->base;
 	bool quote = n->flags & LF_QUOTE;
 	size_t from;
 
@@ -288,7 +289,7 @@ static void write_value(const struct lf_node *n, struct strbuf *out, const struc
 	if (n->kind == NODE_EXPR)
 		write_expr(n, out, sc);
 	else
-		write_alias(n, out, c);
+		write_alias(n, a, out, c);
 	if (out->n != from)
 		clean_tail(out, from, n->flags);
 	else if ((n->flags & LF_DASH) && !quote && !(a && a->may_be_empty))

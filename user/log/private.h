@@ -78,7 +78,8 @@ bool log_has_target(const struct proxy *px);
 
 void log_alias_init(void);
 void log_config_init(void);
-const struct log_alias *log_alias_find(struct slice name);
+/* The row for streams with a transaction, and *base, the one for all others (the same when there is only one). */
+const struct log_alias *log_alias_find(struct slice name, const struct log_alias **base);
 /* For "did you mean" and -dK. */
 const struct log_alias *log_alias_at(size_t i);
 
