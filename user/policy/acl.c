@@ -292,7 +292,7 @@ enum acl_result acl_test_eval(const struct acl_test *t, unsigned int where, cons
 
 	if (!(t->expr->fetch->where & (where | SMP_W_INTERNAL)))
 		return ACL_NO;
-	for (got = expr_eval(t->expr, ctx, SMP_ANY, &s); got; got = expr_eval_next(t->expr, ctx, SMP_ANY, &s)) {
+	for (got = expr_eval_first(t->expr, ctx, SMP_ANY, &s); got; got = expr_eval_next(t->expr, ctx, SMP_ANY, &s)) {
 		more |= s.flags & SMP_F_MAY_CHANGE;
 		if (sample_cast(&s, t->match->takes, ctx) && patterns_match(&t->patterns, &s))
 			return ACL_YES;

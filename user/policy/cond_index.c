@@ -322,7 +322,7 @@ static bool search(const struct group *g, const struct smp_ctx *ctx, struct cand
 
 	if (!(g->expr->fetch->where & (g->where | SMP_W_INTERNAL)))
 		return true;
-	for (got = expr_eval(g->expr, ctx, SMP_ANY, &s); got; got = expr_eval_next(g->expr, ctx, SMP_ANY, &s)) {
+	for (got = expr_eval_first(g->expr, ctx, SMP_ANY, &s); got; got = expr_eval_next(g->expr, ctx, SMP_ANY, &s)) {
 		if (s.flags & SMP_F_MAY_CHANGE)
 			return false;
 		search_as(g, SMP_STR, &s, ctx, c);

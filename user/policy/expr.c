@@ -186,22 +186,33 @@ static bool convert(const struct expr *e, const struct smp_ctx *ctx, enum smp_ty
 	return sample_cast(out, want, ctx);
 }
 
-bool expr_eval(const struct expr *e, const struct smp_ctx *ctx, enum smp_type want, struct sample *out)
+static bool eval(const struct expr *e, const struct smp_ctx *ctx, enum smp_type want, struct sample *out, unsigned int flags)
 {
 	bool got;
 
 	memset(out, 0, sizeof(*out));
+	out->flags = flags;
 	got = e->fetch->fetch(e->args, ctx, out);
 	if (ctx->final)
 		out->flags &= ~SMP_F_MAY_CHANGE;
 	return got && convert(e, ctx, want, out);
 }
 
+bool expr_eval(const struct expr *e, const struct smp_ctx *ctx, enum smp_type want, struct sample *out)
+{
+	return eval(e, ctx, want, out, 0);
+}
+
+bool expr_eval_first(const struct expr *e, const struct smp_ctx *ctx, enum smp_type want, struct sample *out)
+{
+	return eval(e, ctx, want, out, SMP_F_ITERATE);
+}
+
 bool expr_eval_next(const struct expr *e, const struct smp_ctx *ctx, enum smp_type want, struct sample *out)
 {
 	if (!(out->flags & SMP_F_MORE))
 		return false;
-	out->flags = 0;
+	out->flags = SMP_F_ITERATE;
 	if (!e->fetch->fetch(e->args, ctx, out))
 		return false;
 	return convert(e, ctx, want, out);

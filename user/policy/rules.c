@@ -16,7 +16,7 @@ static const struct {
 	{ RULESET_TCP_CONN, "tcp-request connection" }, { RULESET_TCP_SESS, "tcp-request session" },
 	{ RULESET_TCP_CONTENT, "tcp-request content" }, { RULESET_TCP_RESPONSE, "tcp-response content" },
 	{ RULESET_HTTP_REQ, "http-request" },           { RULESET_HTTP_RES, "http-response" },
-	{ RULESET_HTTP_AFTER, "http-after-response" },
+	{ RULESET_HTTP_AFTER, "http-after-response" }, { RULESET_HTTP_REDIRECT, "redirect" },
 };
 
 const char *rule_set_name(unsigned int set)
@@ -152,6 +152,20 @@ int rule_append(struct cfg_line *l, struct rule *r)
 	warn_dead(l, rs);
 	r->index = rs->nrules++;
 	list_add_tail(&rs->rules, &r->node);
+	return 0;
+}
+
+int rule_insert_front(struct cfg_line *l, struct rule *r)
+{
+	struct rule_set *rs = rule_set_get(l->px, l->arena, r->set);
+	struct list *after = &rs->rules;
+	struct rule *other;
+
+	list_for_each_entry(other, &rs->rules, node)
+		if (other->num[3])
+			after = &other->node;
+	list_add_between(&r->node, after, after->next);
+	rs->nrules++;
 	return 0;
 }
 

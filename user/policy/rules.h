@@ -34,6 +34,7 @@ void action_register(const struct action_row *rows, size_t n);
 enum {
 	RULESET_TCP_CONN = 1 << 0, RULESET_TCP_SESS = 1 << 1, RULESET_TCP_CONTENT = 1 << 2, RULESET_TCP_RESPONSE = 1 << 3,
 	RULESET_HTTP_REQ = 1 << 4, RULESET_HTTP_RES = 1 << 5, RULESET_HTTP_AFTER = 1 << 6,
+	RULESET_HTTP_REDIRECT = 1 << 7, /* the keyword `redirect`: behind the http-request rules, whatever those said but deny */
 };
 
 struct rule {

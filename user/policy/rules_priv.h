@@ -10,6 +10,8 @@
 /* Parses a rule from word @word on, without putting it into its set. NULL with the error said. */
 struct rule *rule_parse_one(struct cfg_line *l, int word, unsigned int set, unsigned int where);
 int rule_append(struct cfg_line *l, struct rule *r);
+/* Behind other rules that were put in front so, and in front of all others (rule.num[3] is set in such rules). */
+int rule_insert_front(struct cfg_line *l, struct rule *r);
 /* "tcp-request content" */
 const char *rule_set_name(unsigned int set);
 /* Everything is read: arrays, indexes. */

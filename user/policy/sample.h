@@ -64,6 +64,7 @@ enum {
 	SMP_F_MAY_CHANGE = 2,/* more data may give a(nother) result */
 	SMP_F_VOLATILE = 4,
 	SMP_F_CONST = 8,
+	SMP_F_ITERATE = 16,  /* set before the call: the first of all values is wanted, not the one that stands for all */
 };
 
 enum arg_type { ARG_END, ARG_INT, ARG_STR, ARG_TIME, ARG_SIZE, ARG_MASK4, ARG_MASK6, ARG_IP, ARG_BACKEND, ARG_FRONTEND, ARG_SERVER, ARG_TABLE, ARG_VAR, ARG_REGEX, ARG_MAP };
@@ -120,7 +121,8 @@ struct expr *expr_parse(struct cfg_line *l, int i, const char *text, unsigned in
 bool expr_eval(const struct expr *e, const struct smp_ctx *ctx, enum smp_type want, struct sample *out);
 /* Casts in place; false if the types do not convert. Strings made go to ctx->scratch. */
 bool sample_cast(struct sample *s, enum smp_type to, const struct smp_ctx *ctx);
-/* The next value of a multi-valued fetch: @out is what expr_eval() or expr_eval_next() left. */
+/* All values of a multi-valued fetch, one by one, for conditions: @out is what the call before left. */
+bool expr_eval_first(const struct expr *e, const struct smp_ctx *ctx, enum smp_type want, struct sample *out);
 bool expr_eval_next(const struct expr *e, const struct smp_ctx *ctx, enum smp_type want, struct sample *out);
 unsigned int expr_where(const struct expr *e);
 const char *expr_text(const struct expr *e);
