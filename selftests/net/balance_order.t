@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+"""The order in which servers are chosen, connection after connection: the same file in Debian's haproxy and in lbd,
+side by side. Weighted sets over more than one window of the round robin, limits, backups, changes at run time.
+lbd runs with four threads: its turns are one order for all of them."""
+import random
+import select
+import socket
+import threading
+from lbt import *
+
+MAX_SERVERS = 8
+rng = random.Random(20)
+
+
+class Names(threading.Thread):
+    """One thread, a listener for each server; says its letter and waits for the end of the connection."""
+
+    def __init__(self, n):
+        super().__init__(daemon=True)
+        self.poll, self.letter, self.open = select.epoll(), {}, {}
+        self.ports = []
+        for i in range(n):
+            s = socket.create_server(("127.0.0.1", 0), backlog=512)
+            self.ports.append(s.getsockname()[1])
+            self.letter[s.fileno()] = (s, b"ABCDEFGH"[i:i + 1])
+            self.poll.register(s, select.EPOLLIN)
+        self.start()
+
+    def run(self):
+        while True:
+            for fd, _ in self.poll.poll():
+                if fd in self.letter:
+                    listener, name = self.letter[fd]
+                    conn, _ = listener.accept()
+                    conn.sendall(name)
+                    self.open[conn.fileno()] = conn
+                    self.poll.register(conn, select.EPOLLIN)
+                elif not self.open[fd].recv(100):
+                    self.poll.unregister(fd)
+                    self.open.pop(fd).close()
+
+
+names = Names(MAX_SERVERS)
+
+
+class Both:
+    """haproxy and lbd with one service each of the same lines."""
+
+    def __init__(self, services):
+        text = ("global\n    nbthread {}\ndefaults\n    mode tcp\n    timeout client 20s\n    timeout server 20s\n"
+                "    timeout connect 5s\n    timeout queue 300ms\n")
+        for i, (lines, servers) in enumerate(services):
+            text += f"listen l{i}\n    bind 127.0.0.1:@l{i}@\n"
+            text += "".join(f"    {ln}\n" for ln in lines.split("\n"))
+            for k, options in enumerate(servers):
+                text += f"    server s{k} 127.0.0.1:{names.ports[k]} {options}\n"
+        self.proxies = [Haproxy(text.format(1)), Lbd(text.format(4))]
+        self.held = []
+
+    def one(self, proxy, service):
+        c = socket.create_connection(proxy.at(f"l{service}"), timeout=10)
+        return (c.recv(1) or b"-").decode(), c
+
+    def picks(self, service, n, hold=False):
+        """Both strings of n letters; '-' where the connection was ended without a server."""
+        out = []
+        for p in self.proxies:
+            got = ""
+            for _ in range(n):
+                letter, c = self.one(p, service)
+                got += letter
+                if hold:
+                    self.held.append(c)
+                else:
+                    c.close()
+            out.append(got)
+        return out
+
+    def cmd(self, line):
+        return [p.cmd(line) for p in self.proxies]
+
+
+def same(both, service, n, what, hold=False):
+    haproxy, lbd = both.picks(service, n, hold)
+    equal(lbd, haproxy, f"order of {what}")
+    return lbd
+
+
+def weights(*w):
+    return [f"weight {x}" for x in w]
+
+
+def random_sets(n, top):
+    return [weights(*(rng.randint(1, top) for _ in range(rng.randint(2, MAX_SERVERS)))) for _ in range(n)]
+
+
+@case("roundrobin: 40 weighted sets, the first 60 connections")
+def _():
+    sets = random_sets(10, 3) + random_sets(10, 9) + random_sets(10, 50) + random_sets(10, 256)
+    both = Both([("balance roundrobin", s) for s in sets])
+    for i, s in enumerate(sets):
+        same(both, i, 60, ", ".join(s))
+
+
+@case("roundrobin: past the window of sixteen rounds, twice")
+def _():
+    sets = [weights(4, 3, 4), weights(3, 2, 2, 3, 3), weights(1, 2), weights(2, 6, 5)]
+    both = Both([("", s) for s in sets])
+    for i, s in enumerate(sets):
+        same(both, i, 430, ", ".join(s))
+
+
+@case("static-rr: 10 weighted sets")
+def _():
+    sets = random_sets(10, 12)
+    both = Both([("balance static-rr", s) for s in sets])
+    for i, s in enumerate(sets):
+        same(both, i, 60, ", ".join(s))
+
+
+@case("leastconn: 12 weighted sets, connections kept open")
+def _():
+    sets = random_sets(6, 3) + random_sets(6, 20)
+    both = Both([("balance leastconn", s) for s in sets])
+    for i, s in enumerate(sets):
+        same(both, i, 40, ", ".join(s), hold=True)
+
+
+@cases("{0}", [
+    ("first: by id, filled up to maxconn", "balance first", ["maxconn 2 id 30", "maxconn 1 id 10", "maxconn 2 id 20"], 5),
+    ("roundrobin passes over a full server", "balance roundrobin", ["weight 3 maxconn 1", "weight 2", "weight 1"], 20),
+    ("static-rr passes over a full server", "balance static-rr", ["weight 3 maxconn 1", "weight 2", "weight 1"], 20),
+    ("leastconn passes over a full server", "balance leastconn", ["weight 9 maxconn 2", "weight 2", "weight 1"], 20),
+    ("source queues for its full server", "balance source", ["maxconn 1", "maxconn 1", "maxconn 1"], 2),
+    ("roundrobin: all full", "balance roundrobin", ["maxconn 1", "maxconn 2"], 4),
+    ("first backup alone", "balance roundrobin", ["disabled", "backup", "backup weight 3"], 6),
+    ("all backups", "balance roundrobin\noption allbackups", ["weight 0", "backup", "backup weight 3"], 9),
+    ("leastconn, all backups", "balance leastconn\noption allbackups", ["disabled", "backup", "backup weight 3"], 9),
+    ("no server", "balance roundrobin", ["disabled", "weight 0"], 2),
+    ("the default is roundrobin", "", ["weight 2", "weight 1"], 6),
+    ("two balance lines, the last counts", "balance leastconn\nbalance static-rr", weights(3, 2, 1), 12),
+])
+def _(words, lines, servers, n):
+    note(f"{words}: " + same(Both([(lines, servers)]), 0, n, words, hold=True))
+
+
+@case("changes at run time: maintenance, drain, weights")
+def _():
+    rows = [
+        ("balance roundrobin", weights(1, 1, 1), [
+            (1, None), (6, "set server l{}/s1 state maint"), (12, "set server l{}/s1 state ready")]),
+        ("balance roundrobin", weights(1, 1, 1), [
+            (1, None), (16, "set weight l{}/s1 2"), (12, "set weight l{}/s1 1")]),
+        ("balance roundrobin", weights(3, 2, 1), [(7, None), (16, "set weight l{}/s0 1")]),
+        ("balance roundrobin", weights(3, 2, 1), [(7, None), (16, "set server l{}/s0 state drain")]),
+        ("balance static-rr", weights(3, 2, 1), [
+            (4, None), (9, "set weight l{}/s1 0%"), (9, "set weight l{}/s1 100%"), (6, "set weight l{}/s1 50%")]),
+        ("balance leastconn", weights(1, 1, 1), [(9, "disable server l{}/s0"), (9, "enable server l{}/s0")]),
+    ]
+    both = Both([row[:2] for row in rows])
+    for i, (lines, _, steps) in enumerate(rows):
+        for n, command in steps:
+            if command:
+                haproxy, lbd = both.cmd(command.format(f"{i}"))
+                equal(lbd, haproxy, f"reply to '{command}'")
+            same(both, i, n, f"{lines} after {command}")
+
+
+main()
