@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # tap: timeout=120
 """One TCP service on the kernel path, end to end: same bytes, same choices as the oracle, states, edits, the daemon's death."""
+import json
+
 from lbt import *
 
 CONFIG = """
@@ -64,6 +66,103 @@ def _():
     mine = [who(lbd, a) for a in addresses]
     equal(mine, [who(oracle, a) for a in addresses], "servers")
     equal(len(set(mine)), 3, "all servers are used")
+
+
+def adm(*words, code=0):
+    """lbadm in the balancer's namespace; its output, as JSON with -j."""
+    r = net.lb.run([BUILD + "/lbadm", *words], check=False, capture=True)
+    equal(r.returncode, code, "exit code of lbadm " + " ".join(words) + ": " + r.stdout + r.stderr)
+    return json.loads(r.stdout) if "-j" in words else r.stdout
+
+
+def server_of(src):
+    return next(x for x in adm("-j", "servers") if x["flows"])["server"]
+
+
+def rows(lbd):
+    return {x["server"]: x for x in adm("-j", "servers")}
+
+
+@case("explain says beforehand where a connection goes, and it goes there; map dumps are unchanged by asking")
+def _():
+    lbd = lbd_with("")
+    port = lbd.at("web", net.vip)[1]
+    for i in range(1, 21):
+        src = f"10.9.100.{i}"
+        before = adm("map", "dump", "flow")
+        x = adm("-j", "explain", f"{src}:40000", f"10.9.0.1:{port}", "tcp")
+        equal(adm("map", "dump", "flow"), before, "flow table after explain")
+        equal((x["verdict"], x["reason"], x["service"]), ("forward", "new", "web"), "verdict")
+        equal("web/" + who(lbd, src), x["server"], f"server of {src}")
+    text = adm("explain", f"10.9.100.1:40000", f"10.9.0.1:{port}", "tcp")
+    for word in ("service   web", "pick      source", "next hop", "forward"):
+        true(word in text, f"'{word}' in\n{text}")
+    adm("explain", "10.9.100.1:40000", "10.9.0.1:9", "tcp", code=2)
+
+
+@case("drain, maint, weight and ready reach the picks; established flows stay")
+def _():
+    lbd = lbd_with("")
+    src = "10.9.100.7"
+    c = Conn(lbd.at("web", net.vip), ns=net.client, src=src)
+    first = c.recv_until(b"\n").strip().decode()
+    adm("server", f"web/{first}", "drain")
+    wait_for(lambda: not rows(lbd)[f"web/{first}"]["share"], 2, "the table follows")
+    true(who(lbd, src) != first, "a new connection goes elsewhere")
+    c.send(b"still here")
+    equal(c.recv_exact(10), b"still here", "the old one stays")
+    adm("server", f"web/{first}", "ready")
+    wait_for(lambda: rows(lbd)[f"web/{first}"]["share"], 2, "the table follows")
+    equal(who(lbd, src), first, "back again")
+    adm("server", f"web/{first}", "weight", "0")
+    wait_for(lambda: not rows(lbd)[f"web/{first}"]["share"], 2, "the table follows")
+    true(who(lbd, src) != first, "weight 0 is like drain")
+    adm("server", "web/nobody", "drain", code=1)
+    adm("server", "web/s1", "paint", code=64)
+
+
+@case("kill -9 of the daemon: open connections go on, new ones are served, the next daemon adopts them")
+def _():
+    lbd = lbd_with("")
+    conns = [Conn(lbd.at("web", net.vip), ns=net.client) for _ in range(50)]
+    names = [c.recv_until(b"\n") for c in conns]
+    lbd.kill()
+    for i, c in enumerate(conns):
+        c.send(pattern(1000 + i))
+        equal(c.recv_exact(1000 + i), pattern(1000 + i), f"connection {i} after the daemon's death")
+    new = [Conn(lbd.at("web", net.vip), ns=net.client) for _ in range(50)]
+    for c in new:
+        true(c.recv_until(b"\n").startswith(b"s"), "a server answers without a daemon")
+    equal(adm("-j", "flows", "--count")["found"] >= 100, True, "flows in the table")
+    adm("server", "web/s1", "drain")
+    equal(rows(lbd)["web/s1"]["state"].startswith("no new"), True, "edited without a daemon")
+    lbd.start()
+    for i, c in enumerate(conns + new):
+        c.send(b"again")
+        equal(c.recv_exact(5), b"again", f"connection {i} with the new daemon")
+    lbd.wait_log(r"adopted \d+ flows")
+
+
+@case("flows are listed and cut")
+def _():
+    lbd = lbd_with("")
+    c = Conn(lbd.at("web", net.vip), ns=net.client, src="10.9.100.9")
+    c.recv_until(b"\n")
+    found = adm("-j", "flows", "--client", "10.9.100.9")
+    equal([x["service"] for x in found["flows"] if x["state"] == "open"], ["web"], "flows of the client")
+    adm("flows", "--kill", code=64)
+    adm("flows", "--client", "10.9.100.9", "--kill")
+    c.send(b"x")
+    true(c.reset(), "the client gets a reset")
+
+
+@case("detach --now: the daemon serves in user space")
+def _():
+    lbd = lbd_with("")
+    adm("detach", code=64)
+    adm("detach", "--now")
+    true(who(lbd, "10.9.100.1") in ("s1", "s2", "s3"), "served")
+    equal(lbd.stat("web", "FRONTEND")["stot"] != "0", True, "by the daemon")
 
 
 main()

@@ -281,6 +281,20 @@ static void put_place(uint64_t id, const struct place *at)
 	lbdmap_meta_put(mirror.set, LBD_META_PLACE, id, 0, (uint64_t)at->line, text);
 }
 
+/* The first stats socket on a path, for lbadm's edits. */
+static void put_socket(void)
+{
+	const struct bind_conf *b;
+	const struct bind_address *a;
+
+	list_for_each_entry(b, &mirror.cfg->global.stats_listeners, node)
+		list_for_each_entry(a, &b->addresses, node)
+			if (a->path && !a->is_abstract && b->level >= 2) {
+				lbdmap_meta_put(mirror.set, LBD_META_SOCKET, 0, 0, 0, a->path);
+				return;
+			}
+}
+
 static void put_meta(void)
 {
 	char name[LBD_TEXT];
@@ -289,6 +303,7 @@ static void put_meta(void)
 		const struct proxy *fe = mirror.services[i].fe;
 
 		lbdmap_meta_put(mirror.set, LBD_META_SERVICE, fe->stable_id, 0, mirror.services[i].slot, fe->name);
+		lbdmap_meta_put(mirror.set, LBD_META_BACKEND, fe->stable_id, 0, 0, mirror.services[i].backend->be->name);
 		lbdmap_meta_put(mirror.set, LBD_META_REASON, fe->stable_id, 0, 0, fe->plan->why);
 		put_place(fe->stable_id, &fe->at);
 	}
@@ -303,6 +318,7 @@ static void put_meta(void)
 			put_place(s->stable_id, &s->at);
 		}
 	}
+	put_socket();
 	for (int i = 0; mirror.cfg->files && mirror.cfg->files[i]; i++)
 		lbdmap_meta_put(mirror.set, LBD_META_CONFIG, 0, (uint32_t)i, 0, mirror.cfg->files[i]);
 }

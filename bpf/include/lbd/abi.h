@@ -339,7 +339,9 @@ enum lbd_meta_kind {
 	LBD_META_REASON,	/* id of a service: the planner's sentence */
 	LBD_META_CONFIG,	/* id 0: configuration files, for the eye */
 	LBD_META_VERSION,	/* id 0: the program that wrote this */
-	LBD_META_LINK,		/* id: interface index << 8 | hook: interface name, hook, program */
+	LBD_META_BACKEND = 8,	/* id of a service: its backend's name */
+	LBD_META_SOCKET = 9,	/* id 0: path of the daemon's stats socket */
+	LBD_META_LINK = 7,	/* id: interface index << 8 | hook: interface name, hook, program */
 };
 struct lbd_meta_key {
 	__u64 id;
