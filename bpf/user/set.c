@@ -69,7 +69,9 @@ static int map_mmap(struct lbdmap_set *set, int id)
 static int map_open(struct lbdmap_set *set, int id, struct lbdmap_error *err)
 {
 	const struct map_row *r = &map_rows[id];
-	LIBBPF_OPTS(bpf_obj_get_opts, opts, .file_flags = set->writable ? 0 : BPF_F_RDONLY);
+	/* A read-only descriptor cannot be mapped: do_mmap() takes VM_SHARED away and bpf_map_mmap() wants it (6.18). */
+	bool mapped = r->flags & BPF_F_MMAPABLE;
+	LIBBPF_OPTS(bpf_obj_get_opts, opts, .file_flags = set->writable || mapped ? 0 : BPF_F_RDONLY);
 	char path[PATH_MAX];
 	int fd, rc;
 
@@ -181,10 +183,11 @@ static int set_open_maps(struct lbdmap_set *set, struct lbdmap_error *err)
 {
 	int rc = map_open(set, LBDMAP_CONTROL, err);
 
-	if (!rc)
-		rc = map_mmap(set, LBDMAP_CONTROL);
 	if (rc)
 		return rc;
+	rc = map_mmap(set, LBDMAP_CONTROL);
+	if (rc)
+		return lbdmap_fail(err, rc, "cannot map '%s/control' into memory: %s", set->pin, strerror(-rc));
 	if (MEM(set, CONTROL, struct lbd_control)->abi != LBD_ABI)
 		return lbdmap_fail(err, -EPROTO,
 				   "'%s' was made with ABI %u, this program has %d: run the lbd that made it, "

@@ -88,6 +88,7 @@ static int run_server(struct adm *a, int argc, char **argv)
 	char buf[NAME_MAX_TEXT];
 	const char *socket;
 	struct lbdmap_set *set;
+	struct lbd_owner owner;
 	int rc;
 
 	if (argc < 2)
@@ -102,9 +103,10 @@ static int run_server(struct adm *a, int argc, char **argv)
 	if (!set)
 		return ADM_FAILED;
 	socket = adm_socket(a, set, buf);
-	if (a->socket || (socket && lbdmap_daemon_is_alive(set)))
+	lbdmap_owner(set, &owner);
+	if (a->socket || (socket && owner.pid))
 		rc = through_daemon(a, socket, v, argv[0], argc == 3 ? argv[2] : "");
-	else if (lbdmap_daemon_is_alive(set))
+	else if (owner.pid)
 		rc = adm_fail("the daemon runs but has no stats socket: add 'stats socket PATH level admin' to global, or name it with -s");
 	else
 		rc = into_maps(a, set, v, argv[0]);

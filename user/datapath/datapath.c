@@ -201,6 +201,18 @@ static void on_network(struct net_watcher *w, unsigned int events)
 static struct net_watcher network = { .changed = on_network };
 static struct server_watcher servers = { .changed = mirror_server_changed };
 
+/* "datapath: web: kernel: xdp, nothing has to read the stream": what was decided, for the log. */
+static void log_plan(void)
+{
+	const struct proxy *px;
+	char text[64];
+
+	list_for_each_entry(px, &mirror.cfg->proxies, node)
+		if (px->plan)
+			log_global(LOG_L_NOTICE, "datapath: %s: %s, %s", px->name, path_text(px->plan, text, sizeof(text)),
+				   px->plan->why);
+}
+
 static void run(void)
 {
 	lbdmap_heartbeat(mirror.set);
@@ -228,6 +240,8 @@ static void on_own_retry(struct timer *t)
 
 void datapath_start(void)
 {
+	if (mirror.conf)
+		log_plan();
 	if (!mirror.set || !mirror.nservices)
 		return;
 	if (net_follow(&control_loop))
