@@ -213,7 +213,10 @@ void mirror_devices_put(void)
 		struct lbd_device d = { .mtu = f->link.mtu };
 
 		if (f->hook == LBD_HOOK_XDP || all_generic())
-			d.flags |= LBD_DEV_XMIT | LBD_DEV_TX;
+			d.flags |= LBD_DEV_XMIT;
+		/* veth drops XDP_TX silently unless its peer runs an XDP program, too (6.18): redirect to itself instead */
+		if (f->hook == LBD_HOOK_XDP && !f->link.veth)
+			d.flags |= LBD_DEV_TX;
 		if (f->hook == LBD_HOOK_TCX || f->hook == LBD_HOOK_CLSACT || f->second != LBD_HOOK_NONE)
 			d.flags |= LBD_DEV_TC;
 		mirror_failed("device", lbdmap_device_put(mirror.set, (uint32_t)f->link.ifindex, &d));

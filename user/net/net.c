@@ -214,6 +214,7 @@ static void fill_link(struct rtnl_link *from, struct net_link *out)
 	snprintf(out->name, sizeof(out->name), "%s", rtnl_link_get_name(from));
 	out->mtu = rtnl_link_get_mtu(from);
 	out->loopback = flags & IFF_LOOPBACK;
+	out->veth = rtnl_link_get_type(from) && strcmp(rtnl_link_get_type(from), "veth") == 0;
 	out->up = (flags & IFF_UP) && (oper == OPER_UP || oper == OPER_UNKNOWN);
 	if (mac && nl_addr_get_len(mac) == 6) {
 		memcpy(out->mac, nl_addr_get_binary_addr(mac), 6);

@@ -32,6 +32,7 @@ struct net_link {
 	bool has_mac;
 	bool up;        /* administratively up and with carrier */
 	bool loopback;
+	bool veth;
 	unsigned int mtu;
 };
 
