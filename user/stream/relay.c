@@ -17,6 +17,7 @@ void relay_init(struct relay *r, struct conn *from, struct conn *to, bool may_pi
 	r->to = to;
 	r->engine = &engine_copy;
 	r->may_pipe = may_pipe && splice_enabled && from->xprt->raw && to->xprt->raw;
+	r->eof = from->flags & CONN_EOF; /* seen by who read before us */
 	if (r->may_pipe && splice_always)
 		r->engine = &engine_pipe;
 }
@@ -24,6 +25,7 @@ void relay_init(struct relay *r, struct conn *from, struct conn *to, bool may_pi
 void relay_preload(struct relay *r, struct segment *s)
 {
 	r->held = s;
+	r->engine = &engine_copy;
 	r->read += segment_len(s);
 }
 

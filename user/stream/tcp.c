@@ -14,6 +14,7 @@
 #include "stream/init.h"
 #include "stream/splice.h"
 #include "stream/stream.h"
+#include "stream/tcp_inspect.h"
 #include "stream/upstream.h"
 
 struct side {
@@ -25,6 +26,7 @@ struct tcp_stream {
 	struct stream s;     /* first */
 	struct relay req, res;
 	struct side client, server;
+	struct tcp_inspect inspect;
 	uint64_t armed_ms;   /* when the timer fires */
 };
 
@@ -33,7 +35,7 @@ static struct tcp_stream *tcp_of(struct stream *s)
 	return container_of(s, struct tcp_stream, s);
 }
 
-enum { STEP_BACKEND, STEP_PICK, STEP_CONNECT, STEP_COPY, STEP_CLOSE };
+enum { STEP_RULES, STEP_BACKEND, STEP_BACKEND_RULES, STEP_PICK, STEP_CONNECT, STEP_COPY, STEP_CLOSE };
 
 /* ---- events ---- */
 
@@ -65,6 +67,16 @@ static const struct upstream_hooks hooks = {
 
 /* ---- steps before the copy ---- */
 
+static enum step_result tcp_frontend_rules(struct stream *s)
+{
+	return tcp_inspect_run(s, s->sess->fe, &tcp_of(s)->inspect);
+}
+
+static enum step_result tcp_backend_rules(struct stream *s)
+{
+	return s->be == s->sess->fe ? STEP_NEXT : tcp_inspect_run(s, s->be, &tcp_of(s)->inspect);
+}
+
 static enum step_result tcp_choose_backend(struct stream *s)
 {
 	struct smp_ctx ctx = { .sess = s->sess, .stream = s, .final = true, .scratch = worker_scratch() };
@@ -73,6 +85,7 @@ static enum step_result tcp_choose_backend(struct stream *s)
 
 	if (s->flags & STREAM_KILLED)
 		return STEP_END;
+	ctx.data = tcp_inspect_data(&tcp_of(s)->inspect);
 	be = policy_choose_backend(s->sess->fe, &ctx, &more);
 	arena_reset(worker_scratch());
 	if (!be && (s->sess->fe->caps & PX_BACKEND))
@@ -230,6 +243,10 @@ static void tcp_start_copy(struct tcp_stream *t)
 
 	relay_init(&t->req, client, server, !(no & (PX_O_SPLICE_AUTO | PX_O_SPLICE_REQ)));
 	relay_init(&t->res, server, client, !(no & (PX_O_SPLICE_AUTO | PX_O_SPLICE_RTR)));
+	if (t->inspect.data) {
+		relay_preload(&t->req, t->inspect.data);
+		t->inspect.data = NULL;
+	}
 	t->client.active_ms = t->server.active_ms = this_loop->now_ms;
 }
 
@@ -299,8 +316,10 @@ static enum step_result tcp_close(struct stream *s)
 	struct session *sess = s->sess;
 
 	s->t.end = this_loop->now_us;
-	if (!t->req.from)
+	if (!t->req.from) {
+		t->req.read = tcp_inspect_data(&t->inspect).n;
 		tcp_discard_unread(t);
+	}
 	s->bytes_in = t->req.read;
 	s->bytes_out = t->res.read;
 	stream_count_bytes(s, s->bytes_in, s->bytes_out);
@@ -310,13 +329,16 @@ static enum step_result tcp_close(struct stream *s)
 	s->flags |= STREAM_LOGGED;
 	relay_fini(&t->req);
 	relay_fini(&t->res);
+	tcp_inspect_fini(&t->inspect);
 	stream_fini(s);
 	session_free(sess);
 	return STEP_END;
 }
 
 static const struct stream_step steps[] = {
+	[STEP_RULES] = { "frontend-rules", tcp_frontend_rules },
 	[STEP_BACKEND] = { "choose-backend", tcp_choose_backend },
+	[STEP_BACKEND_RULES] = { "backend-rules", tcp_backend_rules },
 	[STEP_PICK] = { "pick-server", step_pick_server },
 	[STEP_CONNECT] = { "connect", step_connect_server },
 	[STEP_COPY] = { "copy", tcp_copy },

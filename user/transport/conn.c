@@ -206,7 +206,7 @@ void conn_close(struct conn *c)
 
 	if (!conn_is_open(c))
 		return;
-	if (c->xprt->close)
+	if (c->xprt && c->xprt->close) /* none yet: refused before it was opened */
 		c->xprt->close(c);
 	if (c->flags & CONN_NO_LINGER)
 		setsockopt(c->io.fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
