@@ -56,8 +56,8 @@ class _Server:
     def _one(self, conn, peer):
         try:
             self.serve(conn, peer)
-        except OSError:
-            pass
+        except (OSError, AssertionError):
+            pass			# the client went away in the middle: its side tells
         finally:
             with self._lock:
                 self.conns.discard(conn)
