@@ -11,6 +11,7 @@
 #include "datapath/datapath.h"
 #include "http/conf.h"
 #include "log/log.h"
+#include "policy/http_policy.h"
 #include "policy/rules.h"
 #include "process/start.h"
 #include "stream/session.h"
@@ -29,6 +30,7 @@ int main(int argc, char **argv)
 	/* connections and streams */
 	stream_module_init();
 	http_init();
+	http_policy_init();
 	check_init();
 	check_http_init();
 

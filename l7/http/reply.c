@@ -135,9 +135,9 @@ void http_reply_redirect(struct http_txn *t, unsigned int status, struct slice l
 {
 	http_reply_start(t, status, NULL);
 	http_reply_body(t, SLICE_NONE, true);
+	http_reply_header(t, SLICE("location"), location);
 	if (status == 302 || status == 303 || status == 307)
 		http_reply_header(t, SLICE("cache-control"), SLICE("no-cache"));
-	http_reply_header(t, SLICE("location"), location);
 }
 
 void http_reply_auth(struct http_txn *t, unsigned int status, struct slice realm)
