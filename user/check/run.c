@@ -121,7 +121,6 @@ static void receive(struct check *c)
 static void on_established(struct check *c)
 {
 	if (!c->type->request) {
-		c->conn.flags |= CONN_NO_LINGER; /* nothing was said: a reset spares the server a half-closed socket */
 		finish(c, CHECK_L4OK, 0, NULL);
 		return;
 	}
@@ -193,7 +192,8 @@ static void start(struct check *c)
 	c->started_us = control_loop.now_us;
 	timer_set(&control_loop, &c->timer, control_loop.now_ms + limit);
 	target_of(c, &to);
-	err = conn_connect(&c->conn, &to, s->path, s->source ? s->source : s->px->source, s->transport, on_ready, c);
+	err = conn_connect(&c->conn, &to, s->path, s->source ? s->source : s->px->source,
+			   s->transport ? s->transport : &transport_plain, on_ready, c);
 	if (err)
 		finish(c, err == -ECONNREFUSED || err == -ENETUNREACH || err == -EHOSTUNREACH || err == -ENOENT ? CHECK_L4CON :
 		       CHECK_SOCKERR, 0, strerror(-err));

@@ -308,14 +308,22 @@ static void write_lc(struct strbuf *o, const struct log_ctx *c)
 	strbuf_add_u64(o, p ? atomic_load_explicit(&p->count, memory_order_relaxed) : 0);
 }
 
+/* Streams are numbered per worker; this numbers them all, nearly in order. */
+static uint64_t request_number(const struct log_ctx *c)
+{
+	uint64_t id = c->stream ? c->stream->id : 0, n = id & ((1ull << 48) - 1);
+
+	return n ? (n - 1) * (uint64_t)worker_count + (id >> 48) : 0;
+}
+
 static void write_rt(struct strbuf *o, const struct log_ctx *c)
 {
-	strbuf_add_u64(o, c->stream && c->stream->id ? c->stream->id - 1 : 0);
+	strbuf_add_u64(o, request_number(c));
 }
 
 static void write_rt_x(struct strbuf *o, const struct log_ctx *c)
 {
-	strbuf_addf(o, "%04X", (unsigned int)(c->stream && c->stream->id ? c->stream->id - 1 : 0));
+	strbuf_addf(o, "%04llX", (unsigned long long)request_number(c));
 }
 
 /* ---- names ---- */

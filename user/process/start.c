@@ -169,7 +169,7 @@ static bool has_listener(const struct config *cfg)
 	list_for_each_entry(px, &cfg->proxies, node)
 		if (!px->disabled && !list_empty(&px->binds))
 			return true;
-	return false;
+	return !list_empty(&cfg->global.stats_listeners);
 }
 
 /* 0, or -1 when there were errors (or warnings that count as errors). */
