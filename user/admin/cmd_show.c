@@ -86,12 +86,12 @@ enum { STATE_RUNNING = 1, STATE_CONFIGURED = 2, STATE_ENABLED = 4, STATE_PAUSED 
 static int check_state(const struct server *s)
 {
 	const struct check *c = check_of(s);
-	bool paused = atomic_load(&s->live.admin) & SRV_ADM_MAINT;
-	int v = 0;
+	bool paused = c && c->enabled ? atomic_load(&s->live.admin) & SRV_ADM_MAINT : s->disabled;
+	int v = paused ? STATE_PAUSED : 0;
 
 	if (c)
-		v = STATE_CONFIGURED | (c->enabled ? STATE_ENABLED : 0) | (c->running ? STATE_RUNNING : 0);
-	return c && paused ? v | STATE_PAUSED : v;
+		v |= STATE_CONFIGURED | (c->enabled ? STATE_ENABLED : 0) | (c->running ? STATE_RUNNING : 0);
+	return v;
 }
 
 static void write_state(struct strbuf *o, const struct server *s)

@@ -166,9 +166,17 @@ static const struct check *shown_check(const struct stat_obj *s)
 	return c && c->enabled && !(get(&s->srv->live.admin) & SRV_ADM_MAINT) ? c : NULL;
 }
 
+/* Counts go on being shown in maintenance. */
+static bool is_checked(const struct stat_obj *s)
+{
+	const struct check *c = check_of(s->srv);
+
+	return c && c->enabled;
+}
+
 static void w_chkfail(struct strbuf *o, const struct stat_obj *s)
 {
-	if (shown_check(s))
+	if (is_checked(s))
 		strbuf_add_u64(o, s->srv->live.failed_checks);
 }
 
@@ -176,7 +184,7 @@ static void w_chkdown(struct strbuf *o, const struct stat_obj *s)
 {
 	if (s->type == STAT_BE)
 		strbuf_add_u64(o, s->px->down_trans);
-	else if (shown_check(s))
+	else if (is_checked(s))
 		strbuf_add_u64(o, s->srv->live.down_trans);
 }
 
@@ -193,8 +201,8 @@ static void w_downtime(struct strbuf *o, const struct stat_obj *s)
 		bool down = s->px->nservers && !get(&s->px->up_active) && !get(&s->px->up_backup);
 
 		strbuf_add_u64(o, s->px->down_time_s + (down ? wall_s() - s->px->last_change_s : 0));
-	} else if (shown_check(s)) {
-		bool down = atomic_load(&s->srv->live.oper) == SRV_STOPPED;
+	} else if (is_checked(s)) {
+		bool down = !server_is_willing(s->srv);
 
 		strbuf_add_u64(o, s->srv->live.down_time_s + (down ? wall_s() - s->srv->live.last_change_s : 0));
 	}

@@ -84,11 +84,9 @@ void check_force(struct server *s, enum server_oper oper)
 {
 	struct check *c = check_of(s);
 
-	if (c) {
-		atomic_store(&s->live.health, oper == SRV_STOPPED ? 0 : c->conf->rise + c->conf->fall - 1);
-		if (!c->running)
-			check_schedule(c, check_interval(c));
-	}
+	atomic_store(&s->live.health, oper == SRV_STOPPED ? 0 : s->live.rise + s->live.fall - 1);
+	if (c && c->enabled && !c->running)
+		check_schedule(c, check_interval(c));
 	server_set_oper(s, oper, "changed from CLI");
 	if (c && oper == SRV_STOPPED)
 		went_down(c);

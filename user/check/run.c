@@ -287,7 +287,7 @@ static void make_checks(struct config *cfg, struct diag *d)
 			s->live.rise = f->rise;
 			s->live.fall = f->fall;
 			s->live.checked = f->enabled;
-			atomic_store(&s->live.health, f->enabled && !s->disabled ? f->rise : 0);
+			atomic_store(&s->live.health, s->disabled ? 0 : f->rise);
 			if (!f->enabled)
 				continue;
 			if (s->port_is_offset && !f->addr.port)

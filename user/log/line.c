@@ -160,8 +160,7 @@ static void say_on_stderr(enum log_level level, const char *text)
 
 	if (g && (g->daemon || g->quiet))
 		return;
-	fprintf(stderr, "[%s]%s(%d) : %s\n", level <= LOG_L_ALERT ? "ALERT" : level <= LOG_L_WARNING ? "WARNING" : "NOTICE",
-		level <= LOG_L_ALERT ? "    " : level <= LOG_L_WARNING ? "  " : "   ", (int)getpid(), text);
+	fprintf(stderr, "[%s(%d) : %s\n", level == LOG_L_EMERG ? "ALERT]    " : "WARNING]  ", (int)getpid(), text);
 }
 
 void log_proxy(const struct proxy *px, enum log_level level, const char *fmt, ...)

@@ -259,8 +259,13 @@ const char *server_set_weight(struct server *s, const char *text)
 		return "Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.\n";
 	atomic_store(&s->live.uweight, (uint32_t)w);
 	atomic_store(&s->live.eweight, (uint32_t)w);
-	if (server_is_usable(s) != was.usable)
+	if (server_is_usable(s) != was.usable) {
+		uint64_t changed = s->live.last_change_s;
+
 		account(s, &was);
+		s->live.last_change_s = changed; /* a weight is no state */
+		say_backend(s, &was);
+	}
 	tell(s, SERVER_EV_WEIGHT);
 	return NULL;
 }
@@ -268,18 +273,13 @@ const char *server_set_weight(struct server *s, const char *text)
 void server_set_addr(struct server *s, const struct addr *a, const char *why)
 {
 	struct server_live *v = &s->live;
-	char from[ADDR_TEXT_MAX], to[ADDR_TEXT_MAX];
-	struct strbuf b = STRBUF_INIT;
 
 	if (addr_eq(&v->addr, a))
 		return;
-	strbuf_addf(&b, "%s/%s changed its address from %s to %s%s%s", s->px->name, s->name, addr_text(&v->addr, from, sizeof(from)),
-		    addr_text(a, to, sizeof(to)), why ? " by " : "", why ? why : "");
 	atomic_fetch_add_explicit(&v->addr_version, 1, memory_order_relaxed);
 	atomic_thread_fence(memory_order_release);
 	v->addr = *a;
 	atomic_fetch_add_explicit(&v->addr_version, 1, memory_order_release);
-	say(s, SAY_NOTICE, &b);
 	tell(s, SERVER_EV_ADDR);
 }
 
