@@ -224,8 +224,14 @@ static bool wants_escape(char c, uint8_t flags)
 	return (flags & LF_ESCAPE) && (c == '"' || c == '\\' || c == ']');
 }
 
-/* Rewrites what was written from @from on: +E, and in logs control characters as "#0A" (manual 8.6), so that no client
- * can start a line of his own. */
+/* In logs all control characters become "#0A" (manual 8.6), so that no client can start a line of his own; elsewhere (headers,
+ * paths) all but tabs become "%0A", so that none can start a header. */
+static bool wants_hex(unsigned char c, uint8_t flags)
+{
+	return (c < 32 || c == 127) && ((flags & LF_DASH) || c != '\t');
+}
+
+/* Rewrites what was written from @from on: +E, and control characters. */
 static void clean_tail(struct strbuf *out, size_t from, uint8_t flags)
 {
 	static const char hex[] = "0123456789ABCDEF";
@@ -234,7 +240,7 @@ static void clean_tail(struct strbuf *out, size_t from, uint8_t flags)
 	for (size_t i = from; i < out->n; i++) {
 		unsigned char c = (unsigned char)out->p[i];
 
-		if ((c < 32 || c == 127) && (flags & LF_DASH))
+		if (wants_hex(c, flags))
 			extra += 2;
 		else if (wants_escape((char)c, flags))
 			extra++;
@@ -247,10 +253,10 @@ static void clean_tail(struct strbuf *out, size_t from, uint8_t flags)
 	for (size_t i = from + n; i-- > from;) {
 		unsigned char c = (unsigned char)out->p[i];
 
-		if ((c < 32 || c == 127) && (flags & LF_DASH)) {
+		if (wants_hex(c, flags)) {
 			out->p[--at] = hex[c & 15];
 			out->p[--at] = hex[c >> 4];
-			out->p[--at] = '#';
+			out->p[--at] = flags & LF_DASH ? '#' : '%';
 		} else {
 			out->p[--at] = (char)c;
 			if (wants_escape((char)c, flags))
