@@ -146,7 +146,7 @@ int lbdmap_attach(struct lbdmap_set *set, const struct lbdmap_prog *prog, enum l
 {
 	int prog_fd = lbdmap_prog_fd(prog), fd, rc;
 	libbpf_print_fn_t old;
-	char path[PATH_MAX];
+	char path[PATH_MAX], name[IF_NAMESIZE];
 
 	rc = link_path(path, set->pin, hook, 0);
 	if (!rc && mkdir(path, 0700) && errno != EEXIST)
@@ -171,6 +171,8 @@ int lbdmap_attach(struct lbdmap_set *set, const struct lbdmap_prog *prog, enum l
 	libbpf_set_print(old);
 	if (rc == -EEXIST)
 		rc = -EBUSY;
+	if (rc == -EINVAL && !if_indextoname(ifindex, name)) /* what the kernel says of an unknown device */
+		rc = -ENODEV;
 	if (rc)
 		return lbdmap_fail(err, rc, "cannot attach %s to interface %u: %s%s", hook_names[hook],
 				   ifindex, strerror(-rc), attach_hint(rc));

@@ -211,8 +211,10 @@ int lbdmap_table_publish(struct lbdmap_set *set, uint32_t slot, enum lbd_form fo
 
 	if (rc)
 		return rc;
-	if (!slot || slot >= set->entries[LBDMAP_SERVICE] || n >> 24 || form >= LBD_FORMS)
+	if (!slot || slot >= set->entries[LBDMAP_SERVICE] || form >= LBD_FORMS)
 		return -EINVAL;
+	if (n >> 24)
+		return -E2BIG;
 	if (form == LBD_FORM_RING && n) {
 		joined = malloc(r.words * sizeof(*joined));
 		if (!joined)

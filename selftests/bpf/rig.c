@@ -110,7 +110,7 @@ void rig_table(struct rig *r, const int *order, int n)
 static void rig_open(struct rig *r, uint32_t flows, int servers)
 {
 	struct lbdmap_sizes sizes = { .flows = flows, .servers = 512, .services = 64, .nexthops = 64,
-				      .sources = 64, .slot_words = 65536, .deny = 1024, .routes = 64 };
+				      .sources = 64, .slot_words = 1 << 22, .deny = 1024, .routes = 64 };
 	static const enum lbd_hook hooks[] = { LBD_HOOK_XDP, LBD_HOOK_TCX };
 	struct lbdmap_error err = {};
 	bool adopted;

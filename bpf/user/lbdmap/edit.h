@@ -37,7 +37,7 @@ int lbdmap_nexthop_put(struct lbdmap_set *set, uint32_t slot, const struct lbd_n
  * Publishes a service's table: @n server slots for LBD_FORM_TABLE; for LBD_FORM_RING @n sorted points in
  * @points and their servers. LBD_FORM_NONE: no usable server. Equal tables share memory. One 8-byte
  * store; the region before it is used again after 100 ms. -EAGAIN: full of regions that die within that time:
- * try again; -ENOSPC: `slots` is too small.
+ * try again; -ENOSPC: `slots` is too small; -E2BIG: 2^24 slots or more.
  */
 int lbdmap_table_publish(struct lbdmap_set *set, uint32_t service, enum lbd_form form,
 			 const uint32_t *points, const uint32_t *servers, uint32_t n);
