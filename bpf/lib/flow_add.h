@@ -457,6 +457,35 @@ static __always_inline int flow_make(struct pkt *p)
 	return STEP_NEXT;
 }
 
+/* Is the earlier life that was found before the lock was taken still what lies in its place? */
+static __always_inline bool stale_stands(struct pkt *p)
+{
+	struct lbd_flow *f = map_at(flow, p->flow);
+
+	return f && !((READ_ONCE(f->seq) ^ p->word) & 0xffff);
+}
+
+/*
+ * With the lock held: did another CPU make the flow since we looked? Then the packet belongs to it; if it
+ * goes to another server than we picked, all that was prepared is wrong, and the client has to repeat.
+ */
+static __always_inline int flow_made_meanwhile(struct pkt *p)
+{
+	__u32 server = p->server, source = p->source;
+	int r;
+
+	if (p->stale_flow && stale_stands(p))
+		return STEP_NEXT;
+	r = flow_find_client(p);
+	if (r == STEP_NEXT && p->has_flow &&
+	    (p->server != server || p->source != source || !state_is_live(LBD_FLOW_STATE(p->word))))
+		r = LBD_R_BUSY;
+	p->server = server;
+	p->source = source;
+	p->stale_flow = 0;
+	return r;
+}
+
 /* Makes a flow for the client's first packet to p->server. A reason, or STEP_NEXT. */
 __attribute__((noinline)) int flow_add(struct pkt *p)
 {
@@ -470,18 +499,9 @@ __attribute__((noinline)) int flow_add(struct pkt *p)
 	lock = flow_stripe(p->hash);
 	if (!lock || !stripe_take(lock))
 		return LBD_R_BUSY;
-	if (!p->stale_flow) { /* another CPU may have made it since we looked */
-		__u32 server = p->server, source = p->source;
-
-		r = flow_find_client(p);
-		if (r != STEP_NEXT || p->has_flow) {
-			stripe_give(lock);
-			return r;
-		}
-		p->server = server;
-		p->source = source;
-	}
-	r = flow_make(p);
+	r = flow_made_meanwhile(p);
+	if (r == STEP_NEXT && !p->has_flow)
+		r = flow_make(p);
 	stripe_give(lock);
 	return r;
 }
