@@ -5,6 +5,8 @@
  */
 #include <arpa/inet.h>
 #include <net/if.h>
+#include <netlink/netlink.h>
+#include <netlink/route/route.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,22 +53,44 @@ static int tcp_flags_of(const char *word)
 	return -1;
 }
 
-/* Where it comes in: --in NAME, else the first interface with a program of ours. */
+/* The interface behind which the client lives, as this host routes; 0: unknown. */
+static uint32_t interface_towards(const union lbd_addr *a)
+{
+	struct nl_sock *sock = nl_socket_alloc();
+	struct nl_addr *dst = lbdmap_addr_is_v4(a) ? nl_addr_build(AF_INET, a->b + 12, 4) : nl_addr_build(AF_INET6, a->b, 16);
+	struct rtnl_route *route = NULL;
+	uint32_t ifindex = 0;
+
+	if (sock && dst && nl_connect(sock, NETLINK_ROUTE) == 0 && rtnl_route_lookup(sock, dst, &route) == 0) {
+		struct rtnl_nexthop *nh = rtnl_route_nexthop_n(route, 0);
+
+		ifindex = nh ? (uint32_t)rtnl_route_nh_get_ifindex(nh) : 0;
+		rtnl_route_put(route);
+	}
+	nl_addr_put(dst);
+	nl_socket_free(sock);
+	return ifindex;
+}
+
+/* Where it comes in: --in NAME, else where this host would send an answer, else any interface with a program of ours. */
 static int find_ingress(const struct adm *a, const char *name, struct lbdmap_question *q)
 {
 	struct lbdmap_link links[64];
-	int n = lbdmap_links(a->pin, links, 64);
+	int n = lbdmap_links(a->pin, links, 64), at = 0;
+	uint32_t want = name ? if_nametoindex(name) : interface_towards(&q->src);
 
 	if (n < 1)
 		return adm_fail("no program is attached, so no packet takes the kernel path ('lbd -c -V -f FILE' says why)");
-	for (int i = 0; i < n && i < 64; i++) {
-		if (name && links[i].ifindex != if_nametoindex(name))
-			continue;
-		q->ifindex = links[i].ifindex;
-		q->hook = links[i].hook;
-		return 0;
+	while (at < n && at < 64 && links[at].ifindex != want)
+		at++;
+	if (at == n || at == 64) {
+		if (name)
+			return adm_fail("no program of lbd is attached to '%s'", name);
+		at = 0;
 	}
-	return adm_fail("no program of lbd is attached to '%s'", name);
+	q->ifindex = links[at].ifindex;
+	q->hook = links[at].hook;
+	return 0;
 }
 
 static void line(const char *step, const char *what, const char *more)
