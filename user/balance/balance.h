@@ -7,6 +7,7 @@
 #define LBD_BALANCE_BALANCE_H
 
 #include "model/server.h"
+#include <stdatomic.h>
 
 struct stream;
 
@@ -60,7 +61,7 @@ struct balance {
 	bool hash_fn_set, avalanche;
 	uint32_t hash_balance_factor;
 	void *conf;                  /* the algorithm's parsed arguments */
-	void *snapshot;              /* RCU: the algorithm's table; replaced whole */
+	_Atomic(void *) snapshot;    /* RCU: the algorithm's table; replaced whole */
 	void *state;                 /* the algorithm's mutable state (cursor, heap), with its own lock */
 	struct place at, hash_at;    /* of the `balance` and `hash-type` lines; no file: by default */
 	struct list dirty;           /* waits for its rebuild (balance.c) */

@@ -17,7 +17,7 @@ struct first {
 	struct server *server[]; /* by id */
 };
 
-static void first_free(struct rcu_head *head)
+static void first_free_rcu(struct rcu_head *head)
 {
 	free(container_of(head, struct first, rcu));
 }
@@ -52,15 +52,15 @@ static int first_rebuild(struct balance *b)
 	free(t);
 	free(used);
 	qsort(made->server, made->n, sizeof(made->server[0]), by_id);
-	old = rcu_xchg_pointer((struct first **)&b->snapshot, made);
+	old = atomic_exchange_explicit(&b->snapshot, made, memory_order_acq_rel);
 	if (old)
-		call_rcu(&old->rcu, first_free);
+		call_rcu(&old->rcu, first_free_rcu);
 	return 0;
 }
 
 static struct server *first_pick(struct balance *b, const struct pick_request *r)
 {
-	const struct first *f = rcu_dereference(b->snapshot);
+	const struct first *f = atomic_load_explicit(&b->snapshot, memory_order_acquire);
 
 	for (size_t i = 0; i < f->n; i++)
 		if (!pick_request_skips(r, f->server[i]))

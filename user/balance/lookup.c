@@ -160,7 +160,7 @@ static int job_publish(struct build_job *job)
 	int err = job->err;
 
 	if (!err) {
-		old = rcu_xchg_pointer((struct lookup **)&b->snapshot, job->made);
+		old = atomic_exchange_explicit(&b->snapshot, job->made, memory_order_acq_rel);
 		job->made = NULL;
 		if (old)
 			call_rcu(&old->rcu, lookup_free_rcu);
@@ -222,7 +222,7 @@ static struct server *lookup_at(const struct lookup *lk, uint32_t slot)
 
 struct server *lookup_pick(struct balance *b, const struct pick_request *r, uint32_t number)
 {
-	const struct lookup *lk = rcu_dereference(b->snapshot);
+	const struct lookup *lk = atomic_load_explicit(&b->snapshot, memory_order_acquire);
 	uint32_t size = lookup_size(lk), slot;
 
 	if (!size)
@@ -243,7 +243,7 @@ struct server *lookup_pick(struct balance *b, const struct pick_request *r, uint
 
 struct server *lookup_walk(struct balance *b, const struct pick_request *r)
 {
-	const struct lookup *lk = rcu_dereference(b->snapshot);
+	const struct lookup *lk = atomic_load_explicit(&b->snapshot, memory_order_acquire);
 	struct lookup_state *state = b->state;
 	uint32_t size = lookup_size(lk), turn;
 

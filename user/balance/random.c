@@ -26,7 +26,7 @@ struct random {
 	struct random_entry entry[];
 };
 
-static void random_free(struct rcu_head *head)
+static void random_free_rcu(struct rcu_head *head)
 {
 	free(container_of(head, struct random, rcu));
 }
@@ -52,9 +52,9 @@ static int random_rebuild(struct balance *b)
 		made->entry[made->n++] = (struct random_entry){ sum, t[next++].weight, s };
 	}
 	free(t);
-	old = rcu_xchg_pointer((struct random **)&b->snapshot, made);
+	old = atomic_exchange_explicit(&b->snapshot, made, memory_order_acq_rel);
 	if (old)
-		call_rcu(&old->rcu, random_free);
+		call_rcu(&old->rcu, random_free_rcu);
 	return 0;
 }
 
@@ -117,7 +117,7 @@ static struct server *random_any(const struct random *rd, const struct pick_requ
 
 static struct server *random_pick(struct balance *b, const struct pick_request *r)
 {
-	const struct random *rd = rcu_dereference(b->snapshot);
+	const struct random *rd = atomic_load_explicit(&b->snapshot, memory_order_acquire);
 	const struct random_entry *best = NULL, *drawn = NULL;
 	uintptr_t draws = b->conf ? (uintptr_t)b->conf : DRAWS_DEFAULT;
 
