@@ -209,6 +209,19 @@ static enum step_result response_head_complete(struct http_txn *t)
 	return STEP_NEXT;
 }
 
+/* As long as there is no response, a client that stalls in its body is the server's matter: it may answer any time, and its timeout
+ * counts from the last byte it was sent (HAProxy: sH, 504). */
+static bool server_answers_for_both(const struct http_txn *t)
+{
+	return t->s.be->timeout.server && !t->s.t.response;
+}
+
+/* Later, while the client is being waited for, the server cannot be blamed for silence. */
+static bool server_is_timed(const struct http_txn *t, unsigned int waits)
+{
+	return (waits & WAIT_SERVER_ROOM) || !(waits & (WAIT_CLIENT_DATA | WAIT_CLIENT_ROOM)) || server_answers_for_both(t);
+}
+
 /* The timer fired: whose time is over? STEP_WAIT: nobody's. */
 static enum step_result timed_out(struct http_txn *t, char phase)
 {
@@ -224,12 +237,13 @@ static enum step_result timed_out(struct http_txn *t, char phase)
 			return http_abort(t, 's', 'D');
 		return STEP_WAIT;
 	}
-	if ((waits & (WAIT_CLIENT_DATA | WAIT_CLIENT_ROOM)) && http_expired(t, t->client_heard_ms, fe->client)) {
+	if ((waits & (WAIT_CLIENT_DATA | WAIT_CLIENT_ROOM)) && !server_answers_for_both(t) &&
+	    http_expired(t, t->client_heard_ms, fe->client)) {
 		bool head = phase == 'H';
 
 		return head ? http_fail(t, 'c', 'D', 408) : http_abort(t, 'c', 'D');
 	}
-	if ((waits & (WAIT_SERVER_DATA | WAIT_SERVER_ROOM)) && http_expired(t, t->server_heard_ms, be->server)) {
+	if ((waits & (WAIT_SERVER_DATA | WAIT_SERVER_ROOM)) && server_is_timed(t, waits) && http_expired(t, t->server_heard_ms, be->server)) {
 		count_server_failure(t, false);
 		return phase == 'H' ? http_fail(t, 's', 'H', 504) : http_abort(t, 's', 'D');
 	}
@@ -239,9 +253,8 @@ static enum step_result timed_out(struct http_txn *t, char phase)
 static enum step_result wait_for(struct http_txn *t, unsigned int waits)
 {
 	const struct proxy_timeouts *fe = &t->s.sess->fe->timeout, *be = &t->s.be->timeout;
-	uint32_t client = waits & (WAIT_CLIENT_DATA | WAIT_CLIENT_ROOM) ? fe->client : 0;
-	/* While the client is being waited for, the server cannot be blamed for silence. */
-	uint32_t server = (waits & WAIT_SERVER_ROOM) || !client ? be->server : 0;
+	uint32_t client = (waits & (WAIT_CLIENT_DATA | WAIT_CLIENT_ROOM)) && !server_answers_for_both(t) ? fe->client : 0;
+	uint32_t server = server_is_timed(t, waits) ? be->server : 0;
 
 	if (t->flags & TXN_TUNNEL) {
 		client = server = be->tunnel ? be->tunnel : be->server;
@@ -258,8 +271,8 @@ enum step_result http_step_exchange(struct stream *s)
 
 	if (s->flags & STREAM_KILLED)
 		return http_abort(t, t->kill_cause ? t->kill_cause : 'K', 'H');
-	if (client_left(t))
-		return client_aborted(t, 'H');
+	if ((s->be->options & PX_O_ABORTONCLOSE) && http_upstream_hooks.client_gone(s))
+		return client_aborted(t, 'D');
 	if (!(t->flags & TXN_REQ_STARTED))
 		t->server_heard_ms = this_loop->now_ms;
 	t->sv.head.relax = http_conf(s->be)->relax_response ? H1_RELAX_CHARS | H1_RELAX_FOLD : 0;
@@ -274,7 +287,8 @@ enum step_result http_step_exchange(struct stream *s)
 		r = read_response_head(t);
 	} while (f == FLOW_MOVED && r == IO_WAIT && request_open(t));
 
-	if (t->rsp.state == MSG_BODY || t->rsp.state == MSG_DONE)
+	/* A body that was cut off right behind the head is passed on as far as it came. */
+	if (t->rsp.state == MSG_BODY || t->rsp.state == MSG_DONE || (r == IO_EOF && t->rsp.head_seg))
 		return unasked_101(t) ? bad_response(t) : response_head_complete(t);
 	if (r == IO_BAD)
 		return bad_response(t);
@@ -396,12 +410,17 @@ static enum step_result response_broken(struct http_txn *t)
 	return http_abort(t, 'S', 'D');
 }
 
+/* The response is through. A server that answered before it has read the request may still want the rest of it. */
+static bool request_still_wanted(struct http_txn *t)
+{
+	return request_open(t) && !(t->flags & TXN_TUNNEL) && !(server_conn(t)->flags & (CONN_RDHUP | CONN_HUP | CONN_EOF)) &&
+	       !(client_conn(t)->flags & (CONN_EOF | CONN_HUP | CONN_ERROR));
+}
+
 static enum step_result forwarded(struct http_txn *t)
 {
-	if (t->flags & TXN_TUNNEL)
-		return STEP_END;
-	if (request_open(t) || t->req.state != MSG_DONE) /* answered before it was read: the rest is of no use */
-		t->flags |= TXN_CLIENT_CLOSE | TXN_SERVER_CLOSE;
+	if (!(t->flags & TXN_TUNNEL) && (request_open(t) || t->req.state != MSG_DONE))
+		t->flags |= TXN_CLIENT_CLOSE | TXN_SERVER_CLOSE; /* nobody reads the rest */
 	return STEP_END;
 }
 
@@ -436,7 +455,7 @@ enum step_result http_step_forward(struct stream *s)
 			pass_half_close(t);
 	} while (moved && (response_open(t) || request_open(t)) && r != IO_BAD);
 
-	if (!response_open(t) && (!(t->flags & TXN_TUNNEL) || !request_open(t)))
+	if (!response_open(t) && (t->flags & TXN_TUNNEL ? !request_open(t) : !request_still_wanted(t)))
 		return forwarded(t);
 	if ((r == IO_EOF || r == IO_ERROR || r == IO_BAD) && body_empty(&t->rsp.body))
 		return response_broken(t);

@@ -69,6 +69,9 @@ static void first_request_missing(struct session *s, enum http_io why)
 		client_close(s);
 		return;
 	}
+	t->s.t.start = s->accept_us;
+	t->s.start_wall_us = s->accept_wall_us;
+	t->s.t.idle_us = 0;
 	if (why == IO_WAIT)
 		t->s.flags |= STREAM_EXPIRED;
 	stream_run(&t->s);

@@ -280,11 +280,9 @@ static bool may_reuse(struct stream *s)
 
 static bool client_gone(struct stream *s)
 {
-	uint32_t f = s->sess->client.flags;
-
-	if (f & (CONN_ERROR | CONN_HUP))
-		return true;
-	return (s->be->options & PX_O_ABORTONCLOSE) && (f & (CONN_RDHUP | CONN_EOF));
+	/* Without the option the server gets and finishes its request, as in HAProxy. */
+	return (s->be->options & PX_O_ABORTONCLOSE) &&
+	       (s->sess->client.flags & (CONN_ERROR | CONN_HUP | CONN_RDHUP | CONN_EOF));
 }
 
 static void on_server_ready(struct conn *c)
