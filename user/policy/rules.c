@@ -268,7 +268,7 @@ enum rule_verdict rules_run(const struct rule_set *rs, const struct smp_ctx *ctx
 {
 	const struct rule_program *prog = rs ? rs->program : NULL;
 	bool next = true, resumed = p->at && p->stopped_by == p->at;
-	int i = p->at ? p->at->index : 0;
+	int i = resumed ? p->at->index : 0;
 
 	if (!prog)
 		return RULE_CONTINUE;
@@ -285,8 +285,8 @@ enum rule_verdict rules_run(const struct rule_set *rs, const struct smp_ctx *ctx
 		enum rule_verdict v;
 
 		if (r == ACL_MORE) {
-			p->at = prog->rules[i];
-			p->stopped_by = NULL;
+			/* from the start again, as in HAProxy: what the rules before have read may be more by then */
+			p->at = p->stopped_by = NULL;
 			return RULE_YIELD;
 		}
 		i = found;

@@ -21,6 +21,7 @@ void rule_set_compile(struct rule_set *rs, struct arena *a);
 void fetch_internal_register(void);
 void fetch_l4_register(void);
 void fetch_payload_register(void);
+void fetch_tls_register(void);
 void conv_number_register(void);
 void conv_text_register(void);
 void conv_hash_register(void);
