@@ -9,6 +9,7 @@
 #include "check_http.h"
 #include "config/reader.h"
 #include "datapath/datapath.h"
+#include "health_mode.h"
 #include "http/conf.h"
 #include "log/log.h"
 #include "policy/http_policy.h"
@@ -30,6 +31,7 @@ int main(int argc, char **argv)
 	/* connections and streams */
 	stream_module_init();
 	http_init();
+	health_mode_init();
 	http_policy_init();
 	check_init();
 	check_http_init();

@@ -253,6 +253,25 @@ static void queue_on_server_change(struct server *s, unsigned int events)
 
 static struct server_watcher queue_watcher = { .changed = queue_on_server_change };
 
+/* `fullconn` left out: 10 % of the connections that the frontends leading here may have (manual, "fullconn"). */
+static uint32_t default_fullconn(const struct config *cfg, const struct proxy *be)
+{
+	const struct proxy *fe;
+	uint64_t named = 0, all = 0;
+
+	list_for_each_entry(fe, &cfg->proxies, node) {
+		uint64_t max = fe->maxconn ? fe->maxconn : cfg->global.maxconn;
+
+		if (!(fe->caps & PX_FRONTEND))
+			continue;
+		all += max;
+		if (fe == be || fe->default_backend == be)
+			named += max;
+	}
+	/* only use_backend leads here, perhaps by a name that is computed: any frontend may */
+	return (uint32_t)(((named ? named : all) + 9) / 10);
+}
+
 void queues_prepare(struct config *cfg)
 {
 	struct proxy *px;
@@ -261,6 +280,8 @@ void queues_prepare(struct config *cfg)
 	list_for_each_entry(px, &cfg->proxies, node) {
 		if (!(px->caps & PX_BACKEND))
 			continue;
+		if (!px->fullconn)
+			px->fullconn = default_fullconn(cfg, px);
 		px->queue = queue_new(NULL);
 		list_for_each_entry(s, &px->servers, node)
 			s->queue = queue_new(px->queue->lock);
