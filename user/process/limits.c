@@ -20,6 +20,7 @@ static uint64_t fixed_descriptors(const struct config *cfg)
 {
 	uint64_t n = SPARE_DESCRIPTORS + 4 * (uint64_t)limits_workers(cfg) + cfg->global.stats_maxconn;
 	const struct proxy *px;
+	const struct server *s;
 
 	list_for_each_entry(px, &cfg->proxies, node) {
 		const struct bind_conf *b;
@@ -28,7 +29,8 @@ static uint64_t fixed_descriptors(const struct config *cfg)
 		list_for_each_entry(b, &px->binds, node)
 			list_for_each_entry(x, &b->addresses, node)
 				n += (uint64_t)(x->port_end - x->addr.port + 1) * (b->shards ? limits_workers(cfg) : 1);
-		n += (uint64_t)px->nservers; /* one check each */
+		list_for_each_entry(s, &px->servers, node)
+			n += s->live.checked; /* one descriptor for each check */
 	}
 	return n;
 }
