@@ -15,6 +15,7 @@
 #include "policy/http_policy.h"
 #include "policy/rules.h"
 #include "process/start.h"
+#include "stats_page.h"
 #include "stream/session.h"
 
 int main(int argc, char **argv)
@@ -35,6 +36,7 @@ int main(int argc, char **argv)
 	http_policy_init();
 	check_init();
 	check_http_init();
+	stats_page_init();
 
 	/* the kernel path: after the listeners, which take the ports */
 	datapath_init();
