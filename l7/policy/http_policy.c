@@ -61,6 +61,7 @@ void http_policy_init(void)
 	http_fetch_uri_register();
 	http_fetch_hdr_register();
 	http_fetch_cookie_register();
+	http_fetch_auth_register();
 	http_acl_register();
 	http_actions_header_register();
 	http_actions_line_register();

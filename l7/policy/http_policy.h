@@ -23,6 +23,7 @@ static inline struct http_msg *http_policy_msg(const struct smp_ctx *ctx)
 void http_fetch_uri_register(void);
 void http_fetch_hdr_register(void);
 void http_fetch_cookie_register(void);
+void http_fetch_auth_register(void);
 void http_acl_register(void);
 void http_actions_header_register(void);
 void http_actions_line_register(void);

@@ -9,6 +9,7 @@
 #include "model/server.h"
 #include "policy/expr_args.h"
 #include "policy/sample_util.h"
+#include "policy/userlist.h"
 #include "policy/vars.h"
 
 static const char *const type_names[] = {
@@ -26,6 +27,7 @@ static const char *const type_names[] = {
 	[ARG_VAR] = "a variable (scope.name)",
 	[ARG_REGEX] = "a regular expression",
 	[ARG_MAP] = "a map file",
+	[ARG_USERLIST] = "a userlist's name",
 };
 
 /* A name that is looked up later. */
@@ -149,6 +151,7 @@ static int convert(struct cfg_line *l, int word, const struct args_spec *spec, i
 	case ARG_BACKEND:
 	case ARG_FRONTEND:
 	case ARG_SERVER:
+	case ARG_USERLIST:
 		put_off(l, word, spec, arg, index);
 		break;
 	default:
@@ -267,12 +270,21 @@ static void resolve_server(struct config *cfg, struct diag *d, struct pending *p
 		   px ? px->name : "this section");
 }
 
+static void resolve_userlist(struct diag *d, struct pending *p)
+{
+	p->arg->ptr = userlist_find(p->arg->s.p);
+	if (!p->arg->ptr)
+		diag_error(d, p->at, "%s '%s': there is no userlist '%s'", p->what, p->row, p->arg->s.p);
+}
+
 void expr_args_resolve(struct config *cfg, struct diag *d)
 {
 	struct pending *p, *tmp;
 
 	list_for_each_entry_safe(p, tmp, &pending, node) {
-		if (p->arg->type == ARG_SERVER)
+		if (p->arg->type == ARG_USERLIST)
+			resolve_userlist(d, p);
+		else if (p->arg->type == ARG_SERVER)
 			resolve_server(cfg, d, p);
 		else
 			resolve_proxy(cfg, d, p);

@@ -7,6 +7,7 @@
 #include "policy/expr_args.h"
 #include "policy/cond.h"
 #include "policy/rules_priv.h"
+#include "policy/userlist.h"
 #include "policy/vars.h"
 
 struct inspect_conf {
@@ -158,6 +159,7 @@ void policy_init(void)
 		names_register(&walkers[i]);
 	backend_register();
 	vars_register();
+	userlist_register();
 	fetch_internal_register();
 	fetch_l4_register();
 	fetch_payload_register();

@@ -67,7 +67,7 @@ enum {
 	SMP_F_ITERATE = 16,  /* set before the call: the first of all values is wanted, not the one that stands for all */
 };
 
-enum arg_type { ARG_END, ARG_INT, ARG_STR, ARG_TIME, ARG_SIZE, ARG_MASK4, ARG_MASK6, ARG_IP, ARG_BACKEND, ARG_FRONTEND, ARG_SERVER, ARG_TABLE, ARG_VAR, ARG_REGEX, ARG_MAP };
+enum arg_type { ARG_END, ARG_INT, ARG_STR, ARG_TIME, ARG_SIZE, ARG_MASK4, ARG_MASK6, ARG_IP, ARG_BACKEND, ARG_FRONTEND, ARG_SERVER, ARG_TABLE, ARG_VAR, ARG_REGEX, ARG_MAP, ARG_USERLIST };
 struct smp_arg {
 	enum arg_type type;       /* ARG_END: not given */
 	int64_t i;
