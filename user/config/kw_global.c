@@ -120,6 +120,16 @@ static int parse_daemon(struct cfg_line *l)
 	return 0;
 }
 
+static int parse_master_worker(struct cfg_line *l)
+{
+	if (cfg_want_args(l, 0, 1, "master-worker [no-exit-on-failure]"))
+		return -1;
+	if (cfg_argc(l))
+		return cfg_error(l, l->first_arg, "'master-worker %s' is HAProxy's, lbd does not have it yet", cfg_arg(l, 0));
+	global_of(l)->master_worker = true;
+	return 0;
+}
+
 static int parse_quiet(struct cfg_line *l)
 {
 	if (cfg_want_args(l, 0, 0, "quiet"))
@@ -196,6 +206,8 @@ static const struct cfg_keyword rows[] = {
 	PROCESS("gid", parse_gid, "gid <number>", "Group to become, by number."),
 	PROCESS("pidfile", parse_pidfile, "pidfile <file>", "File to write the process's number into."),
 	PROCESS("daemon", parse_daemon, "daemon", "Goes into the background."),
+	PROCESS("master-worker", parse_master_worker, "master-worker",
+		"A master starts the process that serves, and reloads it on SIGUSR2; as -W."),
 	PROCESS("quiet", parse_quiet, "quiet", "Says nothing at start but errors."),
 	PROCESS("debug", parse_debug, "debug", "Stays in the foreground, as -d."),
 	PROCESS("node", parse_node, "node <name>", "Name of this machine for the statistics page."),

@@ -36,6 +36,7 @@ struct global {
 	struct list stats_listeners; /* struct bind_conf of `stats socket` (admin) */
 	bool no_splice;              /* nosplice */
 	bool no_reuseport;           /* noreuseport, -dR */
+	bool takes_over;             /* an older process still has the addresses: a reload, -sf, -st */
 	uint32_t spread_checks, max_spread_checks_ms;
 	/* datapath lines (datapath/plan.h fills and reads it) */
 	struct datapath_conf *datapath;

@@ -114,6 +114,12 @@ static int take_debug(struct args_parser *p)
 	return 0;
 }
 
+static int take_notify(struct args_parser *p)
+{
+	p->a->master_worker = p->a->notify = true;
+	return 0;
+}
+
 static int take_quiet(struct args_parser *p)
 {
 	p->a->quiet = true;
@@ -186,6 +192,8 @@ static const struct arg_row rows[] = {
 	{ "-d", ARG_FLAG, take_debug, "-d             debug: stay in the foreground and say more" },
 	FLAG("-db", foreground, "-db            stay in the foreground"),
 	FLAG("-D", daemon, "-D             go into the background"),
+	FLAG("-W", master_worker, "-W             master-worker: reload by SIGUSR2"),
+	{ "-Ws", ARG_FLAG, take_notify, "-Ws            the same, and tells systemd (Type=notify)" },
 	{ "-C", ARG_VALUE, take_directory, "-C <dir>       change to this directory first" },
 	{ "-p", ARG_VALUE, take_pidfile, "-p <file>      write the process's number there (in the background)" },
 	{ "-n", ARG_VALUE, take_maxconn, "-n <number>    most connections of the process" },
@@ -208,8 +216,6 @@ static const struct arg_row rows[] = {
 	{ "-dM", ARG_JOINED, take_missing, NULL },
 	{ "-de", ARG_FLAG, take_missing, NULL },
 	{ "-dL", ARG_FLAG, take_missing, NULL },
-	{ "-W", ARG_FLAG, take_missing, NULL },
-	{ "-Ws", ARG_FLAG, take_missing, NULL },
 	{ "-S", ARG_VALUE, take_missing, NULL },
 	{ "-x", ARG_VALUE, take_missing, NULL },
 	FLAG("--version", version, NULL),
@@ -253,7 +259,7 @@ int args_parse(struct args *a, int argc, char **argv)
 	struct args_parser p = { a, argv, argc, 1, NULL };
 	const char *slash = argc ? strrchr(argv[0], '/') : NULL;
 
-	*a = (struct args){ 0 };
+	*a = (struct args){ .start_dir = -1 };
 	a->program = slash ? slash + 1 : argc ? argv[0] : "lbd";
 	a->files = xzalloc(sizeof(*a->files));
 	for (; p.at < argc; p.at++)

@@ -25,6 +25,8 @@ struct args {
 	bool check;                 /* -c */
 	bool verbose, quiet;        /* -V -q */
 	bool daemon, foreground;    /* -D; -db or -d */
+	bool master_worker, notify; /* -W; -Ws: also tells systemd */
+	int start_dir;              /* descriptor of the directory that the command line was given in */
 	bool debug;                 /* -d */
 	bool no_splice, no_reuseport; /* -dS -dR */
 	bool zero_warning;          /* -dW */

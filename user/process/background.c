@@ -73,6 +73,13 @@ void background_ready(void)
 	ready_fd = -1;
 }
 
+void background_forget(void)
+{
+	if (ready_fd >= 0)
+		close(ready_fd);
+	ready_fd = -1;
+}
+
 int pidfile_open(const char *path, struct diag *d)
 {
 	pid_path = path;

@@ -15,6 +15,9 @@ int background_enter(struct diag *d);
 /* The start succeeded: lets the parent go, and the standard streams with it. No effect in the foreground. */
 void background_ready(void);
 
+/* In a child of the background process: readiness is not its to announce. */
+void background_forget(void);
+
 /* Creates the file before chroot; an error is said. 0 or -1. NULL: nothing to do. */
 int pidfile_open(const char *path, struct diag *d);
 /* Writes this process's number; a full disk is said. 0 or -1. */

@@ -13,6 +13,7 @@
 #include "loop/thread.h"
 #include "model/server.h"
 #include "process/background.h"
+#include "process/master.h"
 #include "process/signals.h"
 
 static int end_signal;          /* what ends the process; 0: an orderly end */
@@ -269,6 +270,7 @@ int run(void (*when_ready)(const struct args *a), const struct args *a)
 		h->control_start();
 	when_ready(a);
 	background_ready();
+	master_worker_ready(on_terminate);
 	loop_run(&control_loop);
 	threads_stop();
 	close_all();

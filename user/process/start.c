@@ -5,6 +5,7 @@
 #include "process/start.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <signal.h>
@@ -22,6 +23,7 @@
 #include "process/args.h"
 #include "process/background.h"
 #include "process/limits.h"
+#include "process/master.h"
 #include "process/privileges.h"
 #include "process/run.h"
 #include "process/signals.h"
@@ -126,7 +128,8 @@ static void set_environment(const struct args *a)
 	setenv("HAPROXY_STARTUP_VERSION", LANGUAGE_VERSION, 1);
 	setenv("HAPROXY_VERSION", LANGUAGE_VERSION, 1);
 	setenv("HAPROXY_BRANCH", LANGUAGE_BRANCH, 1);
-	unsetenv("HAPROXY_MWORKER");
+	if (a->master_worker)
+		setenv("HAPROXY_MWORKER", "1", 1);
 	strbuf_fini(&files);
 }
 
@@ -151,6 +154,7 @@ static void apply_args(struct config *cfg, const struct args *a)
 	if (!g->localpeer)
 		g->localpeer = getenv("HAPROXY_LOCALPEER");
 	g->daemon |= a->daemon;
+	g->master_worker |= a->master_worker;
 	g->debug |= a->debug;
 	if (a->foreground || g->debug)
 		g->daemon = false;
@@ -274,9 +278,12 @@ static void tell_old_processes(const struct args *a)
 			fprintf(stderr, "lbd: cannot tell process %d to end: %s\n", (int)a->old_pids[i], strerror(errno));
 }
 
-static int change_directory(const struct args *a)
+static int change_directory(struct args *a)
 {
-	if (!a->directory || !chdir(a->directory))
+	if (!a->directory)
+		return 0;
+	a->start_dir = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (!chdir(a->directory))
 		return 0;
 	fprintf(stderr, "%s: -C %s: %s\n", a->program, a->directory, strerror(errno));
 	return -1;
@@ -287,6 +294,7 @@ int lbd_main(int argc, char **argv)
 	struct args args;
 	struct diag diag;
 	int rc, warnings;
+	bool is_worker = master_is_worker();
 
 	if (args_parse(&args, argc, argv))
 		return EXIT_ERROR;
@@ -314,7 +322,15 @@ int lbd_main(int argc, char **argv)
 		return finish_check(config, &args, warnings);
 	signals_block();
 	server_say = say;
-	rc = prepare_process(config, &args);
+	rc = 0;
+	config->global.takes_over = is_worker || args.nold;
+	if (is_worker) /* by a reload: all about the process itself is the master's */
+		args.nold = 0;
+	else if (config->global.master_worker)
+		rc = master_enter(&config->global, &args, argv, &diag);
+	if (config->global.master_worker)
+		config->global.daemon = false;
+	rc = rc ? rc : prepare_process(config, &args);
 	print_messages(config);
 	if (rc)
 		return EXIT_ERROR;

@@ -8,6 +8,7 @@
  * own tap out of epoll, so nothing spins, and whoever ends a session wakes the workers that have taps out.
  */
 #include "base/arena.h"
+#include "log/log.h"
 #include "model/config.h"
 #include "stream/listener.h"
 #include "stream/session_new.h"
@@ -416,13 +417,58 @@ bool sessions_busy(void)
 	return atomic_load(&sessions_active) || (drain_begun && !atomic_load(&draining));
 }
 
+static void pause_in_worker(struct loop *loop, void *arg)
+{
+	struct listener_tap *t;
+
+	list_for_each_entry(t, &taps, node)
+		if (atomic_load(&t->listener->disabled))
+			tap_pause(t, 0);
+}
+
+/* No worker waits for it any more: clients are refused, and another process may take the address, as with HAProxy. */
+static void paused_everywhere(void *arg)
+{
+	struct listener *l;
+
+	list_for_each_entry(l, &all, node) {
+		if (!atomic_load(&l->disabled) || l->deaf || atomic_load(&l->closed) || !l->addr.port)
+			continue;
+		l->deaf = shutdown(l->fd, SHUT_RD) == 0;
+		if (l->deaf)
+			log_proxy(l->px, LOG_L_WARNING, "Paused frontend %s.", l->px->name);
+	}
+}
+
+static void listener_resume(struct listener *l)
+{
+	char where[ADDR_TEXT_MAX];
+
+	if (l->deaf && listen(l->fd, l->backlog) < 0) {
+		log_proxy(l->px, LOG_L_WARNING, "Cannot resume frontend %s: %s: %s.", l->px->name,
+			  addr_text(&l->addr, where, sizeof(where)), strerror(errno));
+		return;
+	}
+	if (l->deaf)
+		log_proxy(l->px, LOG_L_WARNING, "Resumed frontend %s.", l->px->name);
+	l->deaf = false;
+	atomic_store(&l->disabled, false);
+}
+
 void listeners_pause(struct proxy *fe, bool pause)
 {
 	struct listener *l;
 
-	list_for_each_entry(l, &all, node)
-		if (!fe || l->px == fe)
-			atomic_store(&l->disabled, pause);
-	if (!pause)
+	list_for_each_entry(l, &all, node) {
+		if ((fe && l->px != fe) || atomic_load(&l->closed))
+			continue;
+		if (pause)
+			atomic_store(&l->disabled, true);
+		else
+			listener_resume(l);
+	}
+	if (pause)
+		threads_each(pause_in_worker, NULL, paused_everywhere);
+	else
 		threads_each(resume_in_worker, NULL, NULL);
 }

@@ -111,14 +111,18 @@ static int job_options(struct bind_job *j, int fd)
 	return 0;
 }
 
-static int job_listen(struct bind_job *j, int fd)
+static int backlog_of(const struct bind_conf *b)
 {
-	const struct bind_conf *b = j->b;
 	uint32_t backlog = b->backlog ? b->backlog : b->px->backlog;
 
 	if (!backlog)
 		backlog = b->px->maxconn > 128 ? b->px->maxconn : DEFAULT_BACKLOG;
-	return listen(fd, (int)backlog) < 0 ? job_error(j, "listen on", errno, NULL) : 0;
+	return (int)backlog;
+}
+
+static int job_listen(struct bind_job *j, int fd)
+{
+	return listen(fd, backlog_of(j->b)) < 0 ? job_error(j, "listen on", errno, NULL) : 0;
 }
 
 /* Who listens on the port already? Words for the hint, or NULL. */
@@ -139,6 +143,7 @@ static const char *in_use_hint(int err)
 
 static int job_inet(struct bind_job *j, bool reuseport)
 {
+	const struct global *g = &j->cfg->global;
 	struct sockaddr_storage ss;
 	socklen_t len = addr_to_sockaddr(&j->addr, &ss);
 	int one = 1, fd;
@@ -147,7 +152,7 @@ static int job_inet(struct bind_job *j, bool reuseport)
 	if (fd < 0)
 		return job_error(j, "open a socket for", errno, NULL);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (reuseport)
+	if (reuseport || (g->takes_over && !g->no_reuseport))
 		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
 	if (job_options(j, fd) < 0)
 		goto fail;
@@ -155,6 +160,9 @@ static int job_inet(struct bind_job *j, bool reuseport)
 		job_error(j, "bind", errno, in_use_hint(errno));
 		goto fail;
 	}
+	/* set behind bind() it lets a successor bind beside us, but we ourselves took the address from nobody unasked */
+	if (!g->no_reuseport)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
 	if (job_listen(j, fd) == 0)
 		return fd;
 fail:
@@ -263,6 +271,7 @@ static int add_listener(struct bind_job *j, int fd, int tid, const struct sessio
 	l->addr = j->addr;
 	l->path = j->a->path;
 	l->tid = tid;
+	l->backlog = backlog_of(j->b);
 	l->is_ip6 = j->addr.family == ADDR_IP6;
 	l->accepts_mapped = takes_mapped(fd, &j->addr);
 	l->taps = xzalloc((tid < 0 ? MAX_WORKERS : 1) * sizeof(*l->taps));

@@ -109,7 +109,9 @@ struct listener {
 	bool is_ip6;                 /* the family decides the words of address hashes */
 	bool accepts_mapped;         /* IPv6 that takes IPv4 clients too */
 	_Atomic bool paused;         /* a limit is reached in at least one worker */
-	_Atomic bool disabled;       /* `disable frontend` */
+	_Atomic bool disabled;       /* `disable frontend`, SIGTTOU */
+	bool deaf;                   /* its socket does not listen meanwhile (control thread) */
+	int backlog;
 	_Atomic bool closed;
 	_Atomic uint32_t conns, conns_max;
 	struct listener_tap *taps;   /* [worker_count] */
