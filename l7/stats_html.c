@@ -18,10 +18,10 @@
 static const char style[] =
 	"<style>:root{color-scheme:light dark;--bg:#f6f7f9;--card:#fff;--fg:#1c2128;--dim:#6b7480;--line:#dde1e6;--head:#eef0f3;"
 	"--up:#d9f2df;--upf:#12642a;--down:#fbdcdc;--downf:#a11212;--maint:#ecdcc9;--maintf:#6e4313;--drain:#d6e6fb;--drainf:#134f99;"
-	"--going:#fdf3c9;--goingf:#7a5c00;--none:#eceef1;--nonef:#4b5563;--fe:#f1f4f8}"
+	"--going:#fdf3c9;--goingf:#7a5c00;--none:#eceef1;--nonef:#4b5563;--fe:#f1f4f8;--zero:#b4bac2}"
 	"@media(prefers-color-scheme:dark){:root{--bg:#12161b;--card:#1a2027;--fg:#dfe4ea;--dim:#8f9aa6;--line:#2b333d;--head:#222a33;"
 	"--up:#16361f;--upf:#7fdc98;--down:#451a1c;--downf:#ff9a9a;--maint:#3a2b1b;--maintf:#dcb27e;--drain:#1a3050;--drainf:#93c1ff;"
-	"--going:#3b3415;--goingf:#eed579;--none:#262d36;--nonef:#a9b3be;--fe:#1e262f}}"
+	"--going:#3b3415;--goingf:#eed579;--none:#262d36;--nonef:#a9b3be;--fe:#1e262f;--zero:#525c68}}"
 	"*{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--fg);font:13px/1.45 system-ui,-apple-system,'Segoe UI',sans-serif}"
 	"header{display:flex;flex-wrap:wrap;gap:6px 22px;align-items:baseline;padding:14px 20px;background:var(--card);"
 	"border-bottom:1px solid var(--line)}header b{font-size:17px}header span{color:var(--dim)}nav{margin-left:auto;display:flex;gap:14px}"
@@ -38,7 +38,7 @@ static const char style[] =
 	".p{display:inline-block;border-radius:99px;padding:0 9px;font-weight:600;font-size:12px}.up{background:var(--up);color:var(--upf)}"
 	".down{background:var(--down);color:var(--downf)}.maint{background:var(--maint);color:var(--maintf)}"
 	".drain{background:var(--drain);color:var(--drainf)}.going{background:var(--going);color:var(--goingf)}"
-	".none{background:var(--none);color:var(--nonef)}.z{color:var(--dim);opacity:.55}.bad{color:var(--downf);font-weight:600}"
+	".none{background:var(--none);color:var(--nonef)}.z{color:var(--zero)}.bad{color:var(--downf);font-weight:600}"
 	"td small{color:var(--dim);font-weight:400}footer{padding:4px 20px 22px;color:var(--dim)}footer .p{margin-right:6px}"
 	"@media(max-width:700px){main,header,footer{padding-left:8px;padding-right:8px}th,td{padding:3px 5px}}</style>";
 
@@ -52,6 +52,8 @@ struct page_column {
 };
 
 static const struct page_column columns[] = {
+	{ "State", "Now", "status", "state, and since when", SHOW_STATUS },
+	{ "State", "Last check", "check_status", "the last health check", SHOW_CHECK },
 	{ "Queue", "Cur", "qcur", "requests waiting now", SHOW_NUMBER },
 	{ "Queue", "Max", "qmax", "most ever waiting", SHOW_NUMBER },
 	{ "Queue", "Limit", "qlimit", "maxqueue", SHOW_NUMBER },
@@ -73,8 +75,6 @@ static const struct page_column columns[] = {
 	{ "Errors", "Resp", "eresp", "bad responses", SHOW_BAD },
 	{ "Warnings", "Retr", "wretr", "connections tried again", SHOW_NUMBER },
 	{ "Warnings", "Redis", "wredis", "sent to another server", SHOW_NUMBER },
-	{ "Server", "Status", "status", "state, and since when", SHOW_STATUS },
-	{ "Server", "LastChk", "check_status", "the last health check", SHOW_CHECK },
 	{ "Server", "Wght", "weight", "weight", SHOW_NUMBER },
 	{ "Server", "Act", "act", "active servers", SHOW_NUMBER },
 	{ "Server", "Bck", "bck", "backup servers", SHOW_NUMBER },
