@@ -176,7 +176,7 @@ enum step_result http_run_rules(struct http_txn *t, struct proxy *px, unsigned i
 /* Rules that look at bytes come first, as the manual orders them; then http-request rules; then pages of our own. */
 static enum step_result request_rules(struct http_txn *t, struct proxy *px)
 {
-	static const unsigned int sets[] = { RULESET_TCP_CONTENT, RULESET_HTTP_REQ };
+	static const unsigned int sets[] = { RULESET_TCP_CONTENT, RULESET_HTTP_REQ, RULESET_HTTP_REDIRECT };
 	enum step_result r;
 
 	for (size_t i = t->rule_phase; i < ARRAY_SIZE(sets); i++) {

@@ -217,6 +217,7 @@ static bool fetch_proto_http(const struct smp_arg *args, const struct smp_ctx *c
 }
 
 #define L7(n, t, fn)  .name = n, .kind = "fetch-L7", .out = t, .fetch = fn, .kernel = KERNEL_HTTP
+#define L6(n, t, fn)  .name = n, .kind = "fetch-L6", .out = t, .fetch = fn, .kernel = KERNEL_HTTP
 #define REQUEST       .where = SMP_W_REQ_HTTP
 #define EITHER        .where = SMP_W_REQ_HTTP | SMP_W_RSP_HTTP
 #define RESPONSE      .where = SMP_W_RSP_HTTP
@@ -243,8 +244,8 @@ static const struct fetch_row rows[] = {
 	{ L7("resp_ver", SMP_STR, fetch_res_ver), RESPONSE, .help = "Older name of res.ver." },
 	{ L7("status", SMP_INT, fetch_status), RESPONSE, .help = "The response's status." },
 	{ L7("http_first_req", SMP_BOOL, fetch_first_req), EITHER, .help = "True for the first request of a connection." },
-	{ L7("req.proto_http", SMP_BOOL, fetch_proto_http), EITHER, .help = "The request is HTTP." },
-	{ L7("req_proto_http", SMP_BOOL, fetch_proto_http), EITHER, .help = "Older name of req.proto_http." },
+	{ L6("req.proto_http", SMP_BOOL, fetch_proto_http), EITHER, .help = "The request is HTTP." },
+	{ L6("req_proto_http", SMP_BOOL, fetch_proto_http), EITHER, .help = "Older name of req.proto_http." },
 };
 
 void http_fetch_uri_register(void)

@@ -113,13 +113,21 @@ static void walk_converters(void (*emit)(void *, const char *, const char *), vo
 	walk(&converter_rows, "converter", emit, ctx);
 }
 
+/* "path_beg": the fetch's name with the method's behind it. */
+static bool is_suffixed(const struct acl_keyword *kw)
+{
+	size_t n = strlen(kw->name), m = strlen(kw->match);
+
+	return n > m + 1 && kw->name[n - m - 1] == '_' && !strcmp(kw->name + n - m, kw->match);
+}
+
 static void walk_acls(void (*emit)(void *, const char *, const char *), void *ctx)
 {
 	static const char *const flags[] = { "-i", "-f", "-m", "-n", "-M", "--" };
 	const struct acl_keyword *kw;
 
 	for (size_t i = 0; (kw = row_table_at(&acl_keyword_rows, i)); i++)
-		if (strchr(kw->name, '_') && strcmp(kw->name, kw->fetch))
+		if (is_suffixed(kw))
 			emit(ctx, "acl-suffix-keyword", kw->name);
 	walk(&acl_predefined_rows, "predefined-acl", emit, ctx);
 	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
@@ -139,7 +147,7 @@ static void walk_actions(void (*emit)(void *, const char *, const char *), void 
 			emit(ctx, "action", row->name);
 		for (unsigned int bit = 1; bit <= RULESET_HTTP_AFTER; bit <<= 1) {
 			if (!(row->sets & bit))
-				continue;
+				continue; /* the set of the keyword `redirect` lies above and is no kind of its own */
 			snprintf(kind, sizeof(kind), "%s action", rule_set_name(bit));
 			emit(ctx, kind, row->name);
 		}
