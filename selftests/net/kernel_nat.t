@@ -166,6 +166,34 @@ def _():
         pass
 
 
+@case("show stat counts connections and payload of the kernel, exactly")
+def _():
+    lbd = lbd_with("")
+    adm("-j", "services")
+    lbd.cmd("clear counters all")
+    conns = []
+    for i in range(20):
+        c = Conn(lbd.at("web", net.vip), ns=net.client, src=f"10.9.100.{i + 1}")
+        c.recv_until(b"\n")
+        c.send(b"x" * 500)
+        c.recv_exact(500)
+        conns.append(c)
+    names = [r["server"].split("/")[1] for r in adm("-j", "servers")]
+
+    def total(col):
+        return sum(int(lbd.stat("web", n)[col]) for n in names)
+    wait_for(lambda: int(lbd.stat("web", "FRONTEND")["stot"]) == 20, 3, "stot of the frontend is 20")
+    wait_for(lambda: total("stot") == 20, 3, "stot of the servers is 20")
+    wait_for(lambda: int(lbd.stat("web", "FRONTEND")["bin"]) == 20 * 500, 3, "bin of the frontend")
+    equal(int(lbd.stat("web", "FRONTEND")["bout"]), 20 * 503, "bout of the frontend: the name and the echo")
+    true(int(lbd.stat("web", "FRONTEND")["scur"]) >= 20, "scur")
+    for c in conns:
+        c.close()
+    wait_for(lambda: total("scur") == 0, 5, "no flow is left on the servers")
+    lbd.cmd("clear counters all")
+    wait_for(lambda: lbd.stat("web", "FRONTEND")["stot"] == "0", 3, "cleared")
+
+
 @case("detach --now: the daemon serves in user space")
 def _():
     lbd = lbd_with("")

@@ -93,6 +93,44 @@ static void load_be(struct stat_obj *o, const struct be_counters *c, uint64_t no
 	o->be.last_session_s = max.last_session_s;
 }
 
+/* What packets did in the kernel counts like what connections did here. Backends: the sum over their servers. */
+static void add_kernel(struct stat_obj *o, const struct kernel_counters *k)
+{
+	uint64_t made, in, out;
+
+	if (!k)
+		return;
+	made = atomic_load_explicit(&k->made, memory_order_relaxed);
+	in = atomic_load_explicit(&k->in_bytes, memory_order_relaxed);
+	out = atomic_load_explicit(&k->out_bytes, memory_order_relaxed);
+	o->kernel_flows += atomic_load_explicit(&k->flows, memory_order_relaxed);
+	o->kernel_flows_max += atomic_load_explicit(&k->flows_max, memory_order_relaxed);
+	o->fe.cum_conn += made;
+	o->fe.cum_sess += made;
+	o->fe.bytes_in += in;
+	o->fe.bytes_out += out;
+	o->be.cum_sess += made;
+	o->be.cum_lbconn += made;
+	o->be.bytes_in += in;
+	o->be.bytes_out += out;
+	o->fe_rate += atomic_load_explicit(&k->rate, memory_order_relaxed);
+	o->fe_conn_rate += atomic_load_explicit(&k->rate, memory_order_relaxed);
+	o->be_rate += atomic_load_explicit(&k->rate, memory_order_relaxed);
+}
+
+static void add_kernel_parts(struct stat_obj *o)
+{
+	const struct server *s;
+
+	if (o->type == STAT_FE)
+		add_kernel(o, o->px->kernel);
+	else if (o->type == STAT_SRV)
+		add_kernel(o, o->srv->kernel);
+	else if (o->type == STAT_BE)
+		list_for_each_entry(s, &o->px->servers, node)
+			add_kernel(o, s->kernel);
+}
+
 void stat_obj_load(struct stat_obj *o, enum stat_type type, struct proxy *px, struct server *s, struct bind_conf *b,
 		   unsigned int flags)
 {
@@ -110,6 +148,7 @@ void stat_obj_load(struct stat_obj *o, enum stat_type type, struct proxy *px, st
 		load_be(o, px->be_count, now_ms);
 	else if (type == STAT_SRV)
 		load_be(o, s->count, now_ms);
+	add_kernel_parts(o);
 }
 
 /* ---- walking ---- */
@@ -498,6 +537,16 @@ static void clear_in_thread(struct loop *l, void *arg)
 	}
 }
 
+static void clear_kernel(struct kernel_counters *k, bool all)
+{
+	if (!k)
+		return;
+	atomic_store(&k->flows_max, atomic_load(&k->flows));
+	atomic_store(&k->rate_max, atomic_load(&k->rate));
+	if (all)
+		k->base = k->raw;
+}
+
 static void clear_shared(bool all)
 {
 	struct proxy *px;
@@ -506,9 +555,11 @@ static void clear_shared(bool all)
 	list_for_each_entry(px, &config->proxies, node) {
 		atomic_store(&px->fe_conns_max, atomic_load(&px->fe_conns));
 		atomic_store(&px->be_conns_max, atomic_load(&px->be_conns));
+		clear_kernel(px->kernel, all);
 		if (all)
 			px->down_trans = 0;
 		list_for_each_entry(s, &px->servers, node) {
+			clear_kernel(s->kernel, all);
 			atomic_store(&s->load.served_max, atomic_load(&s->load.served));
 			atomic_store(&s->load.queued_max, atomic_load(&s->load.queued));
 			if (all)

@@ -22,6 +22,7 @@ struct stat_obj {
 	unsigned int flags;
 	struct fe_counters fe;
 	struct be_counters be;       /* of the backend, or of the server */
+	uint64_t kernel_flows, kernel_flows_max; /* counted in scur and smax */
 	uint64_t fe_rate, fe_conn_rate, fe_req_rate, be_rate; /* last second */
 };
 /* Sums the counters. */

@@ -59,14 +59,14 @@ static void w_qmax(struct strbuf *o, const struct stat_obj *s)
 
 static void w_scur(struct strbuf *o, const struct stat_obj *s)
 {
-	strbuf_add_u64(o, get(s->type == STAT_FE ? &s->px->fe_conns : s->type == STAT_BE ? &s->px->be_conns :
+	strbuf_add_u64(o, s->kernel_flows + get(s->type == STAT_FE ? &s->px->fe_conns : s->type == STAT_BE ? &s->px->be_conns :
 			      &s->srv->load.served));
 }
 
 static void w_smax(struct strbuf *o, const struct stat_obj *s)
 {
-	strbuf_add_u64(o, get(s->type == STAT_FE ? &s->px->fe_conns_max : s->type == STAT_BE ? &s->px->be_conns_max :
-			      &s->srv->load.served_max));
+	strbuf_add_u64(o, s->kernel_flows_max + get(s->type == STAT_FE ? &s->px->fe_conns_max : s->type == STAT_BE ?
+			      &s->px->be_conns_max : &s->srv->load.served_max));
 }
 
 static void w_slim(struct strbuf *o, const struct stat_obj *s)

@@ -223,6 +223,7 @@ static void run(void)
 	timer_init(&mirror.sweep, on_sweep);
 	on_heartbeat(&mirror.heartbeat);
 	on_sweep(&mirror.sweep);
+	mirror_counts_start();
 	if (mirror.adopted)
 		log_global(LOG_L_NOTICE, "datapath: adopted %u flows from %s", mirror.adopted_flows, mirror.conf->pin);
 }
@@ -260,10 +261,13 @@ void datapath_start(void)
 /* Somebody takes over (SIGUSR1): only read from now on; flows and programs stay. */
 static void hand_over(void)
 {
-	if (!mirror.set)
+	if (own_retry.on_expire)
+		timer_cancel(&control_loop, &own_retry);
+	if (!mirror.running)
 		return;
 	timer_cancel(&control_loop, &mirror.heartbeat);
 	timer_cancel(&control_loop, &mirror.sweep);
+	mirror_counts_stop();
 	mirror.running = false;
 	lbdmap_disown(mirror.set);
 }

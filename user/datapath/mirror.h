@@ -87,6 +87,10 @@ void mirror_devices_put(void);
 /* ---- attach.c ---- */
 int mirror_attach(struct strbuf *why);       /* 0, or -errno with the sentence */
 
+/* ---- counts.c ---- */
+void mirror_counts_start(void);
+void mirror_counts_stop(void);
+
 void mirror_addr(union lbd_addr *out, const struct addr *a);
 
 #endif

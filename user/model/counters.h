@@ -6,6 +6,7 @@
 #ifndef LBD_MODEL_COUNTERS_H
 #define LBD_MODEL_COUNTERS_H
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 #define CACHE_ALIGNED __attribute__((aligned(64)))
@@ -39,6 +40,18 @@ struct be_counters {
 
 /* Servers share the backend's layout: the same columns mean the same. */
 #define srv_counters be_counters
+
+/*
+ * What packets of a service or server did in the kernel: copied from the pinned maps by the control thread, read by all. A pinned total
+ * lives longer than a process, so `base` is what counts as zero: what `clear counters all` found.
+ */
+struct kernel_totals {
+	uint64_t made, in_bytes, out_bytes;
+};
+struct kernel_counters {
+	_Atomic uint64_t flows, flows_max, made, in_bytes, out_bytes, rate, rate_max;
+	struct kernel_totals raw, base; /* control thread only */
+};
 
 /* Notes one event in the second @now_s; keeps the previous second's count and the maximum. */
 static inline void rate_note(uint64_t *sec, uint64_t *cur, uint64_t *prev, uint64_t *max, uint64_t now_s)

@@ -102,6 +102,7 @@ struct proxy {
 	_Atomic bool stopped;        /* soft stop: no longer accepts */
 	struct fe_counters *fe_count; /* [worker_count + 1], cache-line aligned each */
 	struct be_counters *be_count;
+	struct kernel_counters *kernel; /* of a frontend on the kernel path (datapath/counts.c), else NULL */
 	uint64_t last_change_s;      /* wall clock of the last up/down change (control thread) */
 	uint64_t down_time_s, down_trans;
 

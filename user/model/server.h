@@ -79,6 +79,7 @@ struct server {
 
 	struct server_load load;
 	struct server_live live;
+	struct kernel_counters *kernel; /* on the kernel path, else NULL */
 	struct srv_counters *count;  /* [worker_count + 1] */
 	struct queue *queue;         /* this server's own queue (persistence, maxconn) */
 	struct list uses;
