@@ -78,6 +78,8 @@ static __always_inline int ctx_may_send(ctx_t *ctx, struct pkt *p)
 	struct lbd_device *in, *out;
 	__u32 key = p->out_ifindex;
 
+	if (likely(p->may_xmit))
+		return STEP_NEXT;
 	out = bpf_map_lookup_elem(&device, &key);
 	if (likely(out && p->has_mac)) {
 		if (out->flags & LBD_DEV_XMIT)

@@ -9,10 +9,6 @@
 #include <lbd/flowhash.h>
 #include "count.h"
 
-#define READ_ONCE(x)	 (*(volatile typeof(x) *)&(x))
-#define WRITE_ONCE(x, v) (*(volatile typeof(x) *)&(x) = (v))
-#define barrier()	 asm volatile("" ::: "memory")
-
 #define FLOW_TRIES 3
 
 static __always_inline bool state_is_live(__u32 state)

@@ -28,6 +28,7 @@ const volatile __u32 hook_kind;		/* enum lbd_hook, for events */
 
 LBD_ARRAY(control, struct lbd_control, BPF_F_MMAPABLE);
 LBD_ARRAY(filter, __u64, BPF_F_MMAPABLE);
+LBD_ARRAY(bind, struct lbd_bind, BPF_F_MMAPABLE);
 LBD_ARRAY(service, struct lbd_service, BPF_F_MMAPABLE);
 LBD_ARRAY(server, struct lbd_server, BPF_F_MMAPABLE);
 LBD_ARRAY(load, struct lbd_load, BPF_F_MMAPABLE);

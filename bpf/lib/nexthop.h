@@ -15,6 +15,7 @@ static __always_inline bool nexthop_cached(struct pkt *p, __u32 slot)
 	p->nexthop = slot;
 	p->out_ifindex = nh->ifindex;
 	p->mtu = nh->mtu;
+	p->may_xmit = !!(nh->flags & LBD_NH_XMIT);
 	if (!(nh->flags & LBD_NH_MAC))
 		return false;
 	__builtin_memcpy(p->dmac, nh->dmac, 6);
@@ -76,6 +77,7 @@ step next_hop(ctx_t *ctx, struct pkt *p, __u32 slot)
 		     !nexthop_cached(p, slot))) {
 		p->has_mac = 0;
 		p->mtu = 0;
+		p->may_xmit = 0;
 		r = nexthop_fib(ctx, p, slot);
 		if (r != STEP_NEXT)
 			return r;

@@ -19,6 +19,9 @@
 
 #define ETH_HLEN 14
 
+#define READ_ONCE(x)	 (*(volatile typeof(x) *)&(x))
+#define WRITE_ONCE(x, v) (*(volatile typeof(x) *)&(x) = (v))
+#define barrier()	 asm volatile("" ::: "memory")
 #define likely(x)   __builtin_expect(!!(x), 1)
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
@@ -64,7 +67,8 @@ struct pkt {
 	__u16 steps;		/* enum lbd_step */
 	__u16 mtu;		/* of the cached next hop; 0: not known */
 	__u8 has_mac;
-	__u8 pad[3];
+	__u8 may_xmit;		/* the cached next hop's device takes frames from XDP */
+	__u8 pad[2];
 	__u32 number, slot, point; /* what explain and events tell about the pick */
 };
 #define PKT_ZERO_OFFSET ((__u32)__builtin_offsetof(struct pkt, zero))

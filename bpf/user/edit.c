@@ -238,15 +238,19 @@ int lbdmap_source_put(struct lbdmap_set *set, uint32_t slot, const struct lbd_so
 int lbdmap_nexthop_put(struct lbdmap_set *set, uint32_t slot, const struct lbd_nexthop *n)
 {
 	struct lbd_nexthop *to = MEM(set, NEXTHOP, struct lbd_nexthop) + slot, tmp = *n;
+	uint32_t flags = (n->flags & LBD_NH_MAC) | LBD_NH_USED;
+	struct lbd_device dev;
 	int rc = slot_check(set, LBDMAP_NEXTHOP, slot);
 
 	if (rc)
 		return rc;
 	if (to->flags & LBD_NH_USED)
 		return -EBUSY;
+	if (!bpf_map_lookup_elem(set->fd[LBDMAP_DEVICE], &n->ifindex, &dev) && dev.flags & LBD_DEV_XMIT)
+		flags |= LBD_NH_XMIT;
 	tmp.flags = 0;
 	*to = tmp;
-	__atomic_store_n(&to->flags, n->flags | LBD_NH_USED, __ATOMIC_RELEASE);
+	__atomic_store_n(&to->flags, flags, __ATOMIC_RELEASE);
 	return 0;
 }
 
@@ -314,6 +318,32 @@ static int del(struct lbdmap_set *set, enum lbdmap_id id, const void *key)
 	return rc;
 }
 
+static struct lbd_bind *bind_aside(struct lbdmap_set *set, const struct lbd_service_key *k)
+{
+	return MEM(set, BIND, struct lbd_bind) +
+	       LBD_BIND_INDEX(lbd_filter_bit(&k->addr, k->port_be, k->proto));
+}
+
+/* The latest bind of a place has it; the one before is found in the map. */
+static void bind_aside_put(struct lbdmap_set *set, const struct lbd_service_key *key,
+			   const struct lbd_service_ref *ref)
+{
+	struct lbd_bind *b = bind_aside(set, key);
+
+	__atomic_store_n(&b->service, 0, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&b->flags, ref->flags, __ATOMIC_SEQ_CST);
+	b->key = *key;
+	__atomic_store_n(&b->service, ref->service, __ATOMIC_SEQ_CST);
+}
+
+static void bind_aside_del(struct lbdmap_set *set, const struct lbd_service_key *key)
+{
+	struct lbd_bind *b = bind_aside(set, key);
+
+	if (!memcmp(&b->key, key, sizeof(*key)))
+		__atomic_store_n(&b->service, 0, __ATOMIC_SEQ_CST);
+}
+
 int lbdmap_bind_put(struct lbdmap_set *set, const struct lbd_service_key *key, uint32_t service,
 		    uint32_t ref_flags)
 {
@@ -326,6 +356,7 @@ int lbdmap_bind_put(struct lbdmap_set *set, const struct lbd_service_key *key, u
 	rc = put(set, LBDMAP_SERVICES, key, &ref);
 	if (rc)
 		return rc;
+	bind_aside_put(set, key, &ref);
 	filter_add(set, &key->addr, key->port_be, key->proto);
 	filter_add(set, &key->addr, 0, 1);
 	if (!memcmp(&key->addr, &any, sizeof(any)))
@@ -337,8 +368,10 @@ int lbdmap_bind_del(struct lbdmap_set *set, const struct lbd_service_key *key)
 {
 	int rc = del(set, LBDMAP_SERVICES, key);
 
-	if (!rc)
+	if (!rc) {
+		bind_aside_del(set, key);
 		set->filter_stale = true;
+	}
 	return rc;
 }
 
@@ -404,14 +437,33 @@ int lbdmap_deny_del(struct lbdmap_set *set, const union lbd_addr *a, unsigned in
 	return rc;
 }
 
+/* Next hops carry their device's capability, which saves the packet a look-up. */
+static void nexthops_follow(struct lbdmap_set *set, uint32_t ifindex, bool xmit)
+{
+	struct lbd_nexthop *n = MEM(set, NEXTHOP, struct lbd_nexthop);
+
+	for (uint32_t i = 1; i < set->entries[LBDMAP_NEXTHOP]; i++)
+		if (n[i].flags & LBD_NH_USED && n[i].ifindex == ifindex)
+			__atomic_store_n(&n[i].flags, (n[i].flags & ~LBD_NH_XMIT) | (xmit ? LBD_NH_XMIT : 0),
+					 __ATOMIC_RELEASE);
+}
+
 int lbdmap_device_put(struct lbdmap_set *set, uint32_t ifindex, const struct lbd_device *d)
 {
-	return put(set, LBDMAP_DEVICE, &ifindex, d);
+	int rc = put(set, LBDMAP_DEVICE, &ifindex, d);
+
+	if (!rc)
+		nexthops_follow(set, ifindex, d->flags & LBD_DEV_XMIT);
+	return rc;
 }
 
 int lbdmap_device_del(struct lbdmap_set *set, uint32_t ifindex)
 {
-	return del(set, LBDMAP_DEVICE, &ifindex);
+	int rc = del(set, LBDMAP_DEVICE, &ifindex);
+
+	if (!rc)
+		nexthops_follow(set, ifindex, false);
+	return rc;
 }
 
 /* ---- Whole-set values -------------------------------------------------------------------------------------- */

@@ -19,7 +19,7 @@ static const char *const number_names[] = { "source", "5-tuple", NULL };
 static const char *const server_flags[] = { "used", "up", "reset", NULL };
 static const char *const forward_names[] = { "nat", "dnat", "dsr", "ipip", "gue", NULL };
 static const char *const source_flags[] = { "dedicated", NULL };
-static const char *const nexthop_flags[] = { "used", "mac", NULL };
+static const char *const nexthop_flags[] = { "used", "mac", "xmit", NULL };
 static const char *const device_flags[] = { "xmit", "tx", "tc", NULL };
 static const char *const meta_kinds[] = { "-", "service", "server", "place", "reason", "config",
 					  "version", "link", NULL };
@@ -49,6 +49,13 @@ static const struct lbdmap_field services_key[] = {
 static const struct lbdmap_field services_value[] = {
 	F(lbd_service_ref, service, UINT, NULL, "slot in map service"),
 	F(lbd_service_ref, flags, FLAGS, ref_flags, "about the listener"),
+	END };
+static const struct lbdmap_field bind_fields[] = {
+	F(lbd_bind, key.addr, ADDR, NULL, "destination address"),
+	F(lbd_bind, key.port_be, PORT_BE, NULL, "destination port"),
+	F(lbd_bind, key.proto, PROTO, NULL, "protocol"),
+	F(lbd_bind, service, UINT, NULL, "slot in map service"),
+	F(lbd_bind, flags, FLAGS, ref_flags, "about the listener"),
 	END };
 static const struct lbdmap_field service_fields[] = {
 	F(lbd_service, table, TABLE, NULL, "form, number of slots, place in map slots"),
@@ -87,7 +94,7 @@ static const struct lbdmap_field source_fields[] = {
 	END };
 static const struct lbdmap_field nexthop_fields[] = {
 	F(lbd_nexthop, ifindex, UINT, NULL, "device out"),
-	F(lbd_nexthop, flags, FLAGS, nexthop_flags, "mac: dmac is known"),
+	F(lbd_nexthop, flags, FLAGS, nexthop_flags, "mac: dmac is known; xmit: the device takes frames from XDP"),
 	F(lbd_nexthop, dmac, MAC, NULL, "next hop"),
 	F(lbd_nexthop, smac, MAC, NULL, "ours"),
 	F(lbd_nexthop, mtu, UINT, NULL, "0: not known"),
@@ -175,6 +182,7 @@ static const struct lbdmap_field owner_fields[] = {
 static struct lbdmap_map rows[] = {
 	ARRAY(CONTROL, "control", control_fields, true, "sizes, heartbeat, switches"),
 	HASH(SERVICES, "services", services_key, services_value, true, "address, port, protocol -> service"),
+	ARRAY(BIND, "bind", bind_fields, false, "look-aside of map services"),
 	ARRAY(SERVICE, "service", service_fields, true, "what a service does"),
 	ARRAY(SERVER, "server", server_fields, true, "real servers"),
 	ARRAY(LOAD, "load", load_fields, false, "flows of each server"),

@@ -26,6 +26,8 @@ static bool element_is_used(struct lbdmap_set *set, const struct lbdmap_map *m, 
 		return lbdmap_source(set, i)->port_hi != 0;
 	case LBDMAP_NEXTHOP:
 		return lbdmap_nexthop(set, i)->flags & LBD_NH_USED;
+	case LBDMAP_BIND:
+		return MEM(set, BIND, struct lbd_bind)[i].service != 0;
 	case LBDMAP_SLOTS:
 		return memcmp(&MEM(set, SLOTS, struct lbd_slots)[i], &empty, sizeof(empty));
 	case LBDMAP_FLOW:
@@ -120,6 +122,8 @@ int lbdmap_map_set(struct lbdmap_set *set, const struct lbdmap_map *m, const voi
 		return lbdmap_deny_put(set, &p->addr, p->len - (lbdmap_addr_is_v4(&p->addr) ? 96 : 0),
 				       ((const struct lbd_deny *)value)->id);
 	}
+	case LBDMAP_DEVICE:
+		return lbdmap_device_put(set, *(const uint32_t *)key, value);
 	default:
 		return bpf_map_update_elem(set->fd[m->id], key, value, BPF_ANY) ? -errno : 0;
 	}
@@ -138,6 +142,8 @@ int lbdmap_map_del(struct lbdmap_set *set, const struct lbdmap_map *m, const voi
 		memcpy(&slot, key, 4);
 		return lbdmap_slot_give(set, m->id, slot);
 	}
+	if (m->id == LBDMAP_DEVICE)
+		return lbdmap_device_del(set, *(const uint32_t *)key);
 	if (m->id == LBDMAP_SERVICES) {
 		rc = lbdmap_bind_del(set, key);
 		return rc ? rc : filter_rebuild(set);

@@ -17,6 +17,11 @@ static uint32_t filter_words(const struct lbdmap_sizes *s)
 	return LBD_FILTER_WORDS;
 }
 
+static uint32_t binds(const struct lbdmap_sizes *s)
+{
+	return LBD_BINDS;
+}
+
 static uint32_t locks(const struct lbdmap_sizes *s)
 {
 	return LBD_LOCKS;
@@ -96,6 +101,7 @@ const struct map_row map_rows[LBDMAP_MAPS] = {
 	ROW(CONTROL, "control", ARRAY, 4, sizeof(struct lbd_control), MMAP, one),
 	ROW(FILTER, "filter", ARRAY, 4, 8, MMAP, filter_words),
 	ROW(SERVICES, "services", HASH, sizeof(struct lbd_service_key), sizeof(struct lbd_service_ref), 0, services),
+	ROW(BIND, "bind", ARRAY, 4, sizeof(struct lbd_bind), MMAP, binds),
 	ROW(SERVICE, "service", ARRAY, 4, sizeof(struct lbd_service), MMAP, services),
 	ROW(SERVER, "server", ARRAY, 4, sizeof(struct lbd_server), MMAP, servers),
 	ROW(LOAD, "load", ARRAY, 4, sizeof(struct lbd_load), MMAP, servers),

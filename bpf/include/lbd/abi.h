@@ -29,6 +29,7 @@
 #define LBD_WAYS	8	/* places in a flow set, and in a reverse set */
 #define LBD_SLOT_WORDS	16	/* 32-bit words in one element of the slot array */
 #define LBD_FILTER_WORDS 1024	/* 64-bit words of the service filter: 65,536 bits, 8 KB */
+#define LBD_BINDS	4096	/* places of the look-aside of `services` */
 #define LBD_LOCKS	4096	/* stripes that serialise the making of one flow */
 #define LBD_REASONS	64	/* room for reasons.tbl.h */
 #define LBD_TEXT	240	/* bytes of one meta text, the ending NUL included */
@@ -102,6 +103,19 @@ struct lbd_service_ref {
 	__u32 flags;		/* enum lbd_ref_flags */
 };
 LBD_ASSERT_SIZE(struct lbd_service_ref, 8);
+
+/*
+ * Look-aside of `services`, indexed by the upper 12 bits of the filter's bit: a service whose place is not taken by another one
+ * costs no hash look-up. Written: service 0, then flags, then the key, then service.
+ */
+struct lbd_bind {
+	struct lbd_service_key key;
+	__u32 service;		/* 0: empty */
+	__u32 flags;		/* enum lbd_ref_flags */
+	__u32 pad;
+};
+LBD_ASSERT_SIZE(struct lbd_bind, 32);
+#define LBD_BIND_INDEX(filter_bit) ((filter_bit) >> 4)
 
 enum lbd_pick {		/* what chooses the slot */
 	LBD_PICK_HASH,		/* the client's number: table (mod n) or ring (nearest) */
@@ -206,6 +220,7 @@ LBD_ASSERT_SIZE(struct lbd_source, 32);
 enum lbd_nexthop_flags {
 	LBD_NH_USED = 1,
 	LBD_NH_MAC = 2,		/* dmac is known; else only the device is */
+	LBD_NH_XMIT = 4,	/* its device takes frames from XDP (set by the map library) */
 };
 struct lbd_nexthop {	/* immutable while published: a change takes a new slot */
 	__u32 ifindex;
