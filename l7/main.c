@@ -5,6 +5,7 @@
  */
 #include "admin/cli.h"
 #include "balance/balance.h"
+#include "balance_http.h"
 #include "check/check.h"
 #include "check_http.h"
 #include "config/reader.h"
@@ -34,6 +35,7 @@ int main(int argc, char **argv)
 	http_init();
 	health_mode_init();
 	http_policy_init();
+	balance_http_init();
 	check_init();
 	check_http_init();
 	stats_page_init();

@@ -254,6 +254,11 @@ enum http_conn_mode http_conn_mode(const struct http_txn *t)
 	return fe > be ? fe : be;
 }
 
+static void sample_ctx(struct stream *s, struct smp_ctx *c)
+{
+	http_txn_smp_ctx(http_txn_of(s), c, false);
+}
+
 /* http-reuse (manual): the first request of a connection has nobody to repeat it, should the idle connection be dead. */
 static bool may_reuse(struct stream *s)
 {
@@ -294,6 +299,7 @@ static void on_server_ready(struct conn *c)
 
 const struct upstream_hooks http_upstream_hooks = {
 	.fail_step = HS_FAIL,
+	.sample_ctx = sample_ctx,
 	.may_reuse = may_reuse,
 	.client_gone = client_gone,
 	.on_server_ready = on_server_ready,

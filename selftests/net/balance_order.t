@@ -163,7 +163,8 @@ def _():
             if command:
                 haproxy, lbd = both.cmd(command.format(f"{i}"))
                 equal(lbd, haproxy, f"reply to '{command}'")
-            same(both, i, n, f"{lines} after {command}")
+            # a closed connection may count a moment longer: only what stays open has one order in leastconn
+            same(both, i, n, f"{lines} after {command}", hold="leastconn" in lines)
 
 
 main()

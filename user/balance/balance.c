@@ -50,6 +50,8 @@ bool balance_is_static(const struct balance *b)
 
 const char *balance_kernel_form(const struct balance *b)
 {
+	if (b->user_only || b->algo->kernel == KERNEL_NEVER || b->algo->kernel == KERNEL_HTTP)
+		return NULL;
 	if (b->algo->by_hash)
 		return b->hash_type == HASH_CONSISTENT ? "ring" : "table";
 	return b->algo->kernel_form;
@@ -210,7 +212,7 @@ void balance_init(void)
 	balance_first_init();
 	balance_random_init();
 	balance_source_init();
-	balance_tuple_init();
+	balance_hash_init();
 	cfg_register_checks(checks, ARRAY_SIZE(checks));
 	server_watch(&watcher);
 }

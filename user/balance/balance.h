@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 
 struct stream;
+struct smp_ctx;
 
 /* What a pick may look at. The key is only read by hashing algorithms. */
 struct pick_request {
@@ -17,8 +18,7 @@ struct pick_request {
 	const struct addr *dst;      /* the address the client connected to; may be NULL unless the row wants_dst */
 	bool is_udp;
 	bool listener_is_ip6;        /* the family of the listener decides the words (hashing.md) */
-	struct slice key;            /* bytes for uri, url_param, hdr, hash; n == 0: none */
-	bool has_key;
+	const struct smp_ctx *smp;   /* to evaluate expressions in; may be NULL unless the row wants_sample */
 	const struct server *avoid;  /* redispatch: not this one if there is another */
 	bool ignore_full;            /* also take servers at maxconn (the caller will queue there) */
 };
@@ -29,6 +29,7 @@ struct balance_algorithm {
 	bool by_hash;                /* looks servers up as `hash-type` says; static only when that is map-based */
 	bool takes_avoided;          /* deterministic: a full server is not skipped, the request queues for it */
 	bool wants_dst;              /* pick_request.dst is to be filled in */
+	bool wants_sample;           /* pick_request.smp is to be filled in */
 	/* Parses from word @arg, the algorithm's name, on ("random(3)", "uri len 8"); b->conf is its own and is
 	 * inherited from defaults sections. 0 or -1 with an error said. NULL: no arguments. */
 	int (*parse)(struct cfg_line *l, int arg, struct balance *b);
@@ -50,6 +51,8 @@ struct balance_algorithm {
 	const char *help;
 };
 void balance_register(const struct balance_algorithm *rows, size_t n);
+/* The row of that name, NULL if there is none. */
+const struct balance_algorithm *balance_find(struct slice name);
 
 enum hash_type { HASH_MAP_BASED, HASH_CONSISTENT, HASH_MAGLEV };
 
@@ -63,6 +66,7 @@ struct balance {
 	void *conf;                  /* the algorithm's parsed arguments */
 	_Atomic(void *) snapshot;    /* RCU: the algorithm's table; replaced whole */
 	void *state;                 /* the algorithm's mutable state (cursor, heap), with its own lock */
+	bool user_only;              /* with these arguments it is not in the kernel, whatever the row says */
 	struct place at, hash_at;    /* of the `balance` and `hash-type` lines; no file: by default */
 	struct list dirty;           /* waits for its rebuild (balance.c) */
 };

@@ -53,6 +53,7 @@ static int parse_balance(struct cfg_line *l)
 	b->algo = algo;
 	b->at = l->at;
 	b->conf = NULL;
+	b->user_only = false;
 	if (algo->parse)
 		return algo->parse(l, l->first_arg, b);
 	if (word[name.n])

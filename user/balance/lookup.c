@@ -11,6 +11,7 @@
 
 #include "balance/build.h"
 #include "loop/thread.h"
+#include "policy/sample.h"
 
 /* What may be built in the control thread: this many slots or points take less than 2 ms. */
 #define BUILD_HERE_SLOTS 32768
@@ -239,6 +240,16 @@ struct server *lookup_pick(struct balance *b, const struct pick_request *r, uint
 		slot = slot + 1 < size ? slot + 1 : 0;
 	}
 	return NULL;
+}
+
+struct server *lookup_pick_key(struct balance *b, const struct pick_request *r)
+{
+	const struct lookup_key *k = b->conf;
+	struct sample s;
+
+	if (!r->smp || !expr_eval(k->expr, r->smp, SMP_BIN, &s) || (k->cut && !k->cut(k, &s.u.s)))
+		return lookup_walk(b, r);
+	return lookup_pick(b, r, lookup_key_number(b, s.u.s));
 }
 
 struct server *lookup_walk(struct balance *b, const struct pick_request *r)

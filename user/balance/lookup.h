@@ -13,6 +13,19 @@ const char *lookup_fn_name(enum hash_fn fn);
 
 /* Number of a byte string by the function of hash-type, mixed as hash-type says. */
 uint32_t lookup_key_number(const struct balance *b, struct slice key);
+/*
+ * For algorithms that hash a sample: b->conf points to this, possibly at the start of something larger. @cut takes from
+ * the sample's bytes those that are hashed, false: there is no key. NULL: all of them.
+ */
+struct expr;
+struct lookup_key {
+	struct expr *expr;
+	bool (*cut)(const struct lookup_key *k, struct slice *bytes);
+};
+
+/* The server of the key that r->smp gives; without one the next in turn. */
+struct server *lookup_pick_key(struct balance *b, const struct pick_request *r);
+
 /* @number as an algorithm computed it, mixed as hash-type says. */
 uint32_t lookup_mix(const struct balance *b, uint32_t number);
 

@@ -15,10 +15,8 @@ void balance_leastconn_init(void);
 void balance_first_init(void);
 void balance_random_init(void);
 void balance_source_init(void);
-void balance_tuple_init(void);
+void balance_hash_init(void);
 
-/* The row of that name, NULL if there is none. */
-const struct balance_algorithm *balance_find(struct slice name);
 /* The i-th row, NULL behind the last. */
 const struct balance_algorithm *balance_row(size_t i);
 

@@ -94,7 +94,7 @@ void kernel_pick_fields(const struct balance *b, struct lbd_service *out)
 {
 	const char *form = balance_kernel_form(b);
 
-	out->number = LBD_NUM_SOURCE;
+	out->number = b->algo->wants_dst ? LBD_NUM_5TUPLE : LBD_NUM_SOURCE;
 	out->draws = 1;
 	if (b->algo->by_hash) {
 		out->pick = LBD_PICK_HASH;

@@ -4,6 +4,7 @@
  * Not for: idle connections (pool.c), slots and queues (queue.c). Runs in the stream's worker.
  */
 #include "stream/upstream.h"
+#include "policy/sample.h"
 #include "stream/queue.h"
 #include "stream/upstream_pool.h"
 #include "transport/conn.h"
@@ -174,6 +175,7 @@ static enum step_result wait_for_server(struct stream *s, struct server *srv, co
 static enum step_result choose_server(struct stream *s)
 {
 	struct pick_request r = { .client = &s->sess->src };
+	struct smp_ctx smp;
 	struct server *srv = s->srv;
 
 	if (srv) { /* forced: cookie, stick table, use-server */
@@ -186,8 +188,13 @@ static enum step_result choose_server(struct stream *s)
 	r.listener_is_ip6 = s->sess->listener && s->sess->listener->is_ip6;
 	if (s->be->balance->algo->wants_dst)
 		r.dst = session_dst(s->sess);
-	if (s->hooks->pick_request)
-		s->hooks->pick_request(s, &r);
+	if (s->be->balance->algo->wants_sample) {
+		arena_reset(worker_scratch());
+		smp = (struct smp_ctx){ .sess = s->sess, .stream = s, .final = true, .scratch = worker_scratch() };
+		if (s->hooks->sample_ctx)
+			s->hooks->sample_ctx(s, &smp);
+		r.smp = &smp;
+	}
 	/* who comes while others wait stands behind them */
 	for (int i = 0; i < PICK_TRIES; i++) {
 		srv = balance_pick(s->be, &r);

@@ -28,8 +28,8 @@ enum { UP_REUSED = 1, UP_PRIVATE = 2 };
  */
 struct upstream_hooks {
 	uint16_t fail_step;          /* where to go when there is no server/connection (s->term_* says why) */
-	/* Adds what the algorithm needs (key); the client's address and `avoid` are filled in before. May be NULL. */
-	void (*pick_request)(struct stream *s, struct pick_request *r);
+	/* For algorithms that evaluate an expression: completes @c, in which session and stream are filled in. May be NULL. */
+	void (*sample_ctx)(struct stream *s, struct smp_ctx *c);
 	/* http: an idle connection may be taken. NULL: never. */
 	bool (*may_reuse)(struct stream *s);
 	/* Has the client given up, so that waiting in the queue or for the connection makes no sense? NULL: only a reset or
