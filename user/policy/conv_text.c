@@ -237,16 +237,16 @@ static int check_strcmp(struct cfg_line *l, int word, struct smp_arg *args)
 static bool conv_strcmp(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *smp)
 {
 	struct sample other;
-	size_t n;
-	int r;
+	size_t n, i = 0;
 
 	if (!vars_get(args[0].ptr, ctx, &other) || !sample_cast(&other, SMP_STR, ctx))
 		return false;
 	n = smp->u.s.n < other.u.s.n ? smp->u.s.n : other.u.s.n;
-	r = n ? memcmp(smp->u.s.p, other.u.s.p, n) : 0;
-	if (!r)
-		r = (smp->u.s.n > other.u.s.n) - (smp->u.s.n < other.u.s.n);
-	return smp_int(smp, (r > 0) - (r < 0));
+	while (i < n && smp->u.s.p[i] == other.u.s.p[i])
+		i++;
+	if (i < n)
+		return smp_int(smp, (unsigned char)smp->u.s.p[i] - (unsigned char)other.u.s.p[i]);
+	return smp_int(smp, (smp->u.s.n > other.u.s.n) - (smp->u.s.n < other.u.s.n));
 }
 
 /* ---- regsub(regex,replacement[,flags]) ---- */
@@ -385,7 +385,7 @@ static const struct converter_row rows[] = {
 	{ TEXT("add_item", conv_add_item), .min_args = 2, .max_args = 3, .args = { ARG_STR, ARG_STR, ARG_STR }, .check = check_concat,
 	  .flags = FETCH_NO_INDEX, .help = "Appends a variable and a text behind a delimiter." },
 	{ .name = "strcmp", .in = SMP_STR, .out = SMP_INT, .min_args = 1, .max_args = 1, .args = { ARG_STR }, .convert = conv_strcmp,
-	  .check = check_strcmp, .flags = FETCH_NO_INDEX, .help = "Compares with a variable: 0 when equal, else -1 or 1." },
+	  .check = check_strcmp, .flags = FETCH_NO_INDEX, .help = "Compares with a variable: 0 when equal, else below or above 0." },
 	{ TEXT("regsub", conv_regsub), .min_args = 2, .max_args = 3, .args = { ARG_STR, ARG_STR, ARG_STR }, .check = check_regsub,
 	  .help = "Replaces what a regular expression matches; flags: g (all), i (ignore case)." },
 	{ TEXT("host_only", conv_host_only), .help = "The host of host:port." },
