@@ -6,6 +6,7 @@
 #include "http/steps.h"
 #include "http/reply.h"
 #include "log/log.h"
+#include "stream/queue.h"
 
 /* ---- failures ---- */
 
@@ -204,6 +205,8 @@ enum step_result http_step_end(struct stream *s)
 		count_times(t, http_be_count(t));
 		count_times(t, http_srv_count(t));
 	}
+	if (s->srv && server_slot_limit(s->srv))
+		give_server_back(t); /* before the next one gets the slot: idle connections count against maxconn */
 	stream_release(s);
 	if (!(t->flags & TXN_NOT_LOGGED))
 		log_stream(s, t);

@@ -11,6 +11,7 @@
 #include "base/arena.h"
 #include "log/log.h"
 #include "policy/rules.h"
+#include "stream/queue.h"
 #include "stream/init.h"
 #include "stream/splice.h"
 #include "stream/stream.h"
@@ -324,6 +325,8 @@ static enum step_result tcp_close(struct stream *s)
 	s->bytes_out = t->res.read;
 	stream_count_bytes(s, s->bytes_in, s->bytes_out);
 	stream_count_times(s);
+	if (s->srv && server_slot_limit(s->srv))
+		upstream_close(s); /* before the next one gets the slot and connects */
 	stream_release(s);
 	log_stream(s, NULL);
 	s->flags |= STREAM_LOGGED;

@@ -15,7 +15,7 @@
 #define TURN_AROUND_MS  1000
 #define PICK_TRIES      8
 
-enum connect_state { CONNECT_START, CONNECT_WAITING, CONNECT_PAUSE };
+enum connect_state { CONNECT_START, CONNECT_ROOM, CONNECT_WAITING, CONNECT_PAUSE };
 
 const struct upstream_hooks *stream_upstream_hooks(struct stream *s)
 {
@@ -300,15 +300,16 @@ static int start_connect(struct stream *s)
 	struct addr to;
 	int err;
 
-	if (!up)
+	if (!up) {
+		atomic_fetch_sub(&srv->load.connections, 1);
 		return -ENOMEM;
+	}
 	s->up = up;
 	server_target(s, &to);
 	err = conn_connect(&up->conn, &to, srv->path, srv->source ? srv->source : s->be->source,
 			   srv->transport ? srv->transport : &transport_plain, on_server_connecting, up);
 	if (err)
 		return err;
-	atomic_fetch_add(&srv->load.connections, 1);
 	if (s->be->options & PX_O_TCP_SRV_KA)
 		conn_set_keepalive(&up->conn);
 	return 0;
@@ -426,6 +427,11 @@ static enum step_result connect_start(struct stream *s)
 		if (s->up)
 			return connect_done(s);
 	}
+	if (!upstream_make_room(s->srv, s)) {
+		s->connect_state = CONNECT_ROOM;
+		s->waits = WAIT_OTHER;
+		return STEP_WAIT;
+	}
 	err = start_connect(s);
 	if (err)
 		return connect_failed(s, cause_of(-err));
@@ -453,7 +459,7 @@ static enum step_result connect_wait(struct stream *s)
 
 static bool still_connecting(const struct stream *s)
 {
-	return s->connect_state == CONNECT_PAUSE ||
+	return s->connect_state == CONNECT_PAUSE || s->connect_state == CONNECT_ROOM ||
 	       (s->connect_state == CONNECT_WAITING && (s->up->conn.flags & (CONN_CONNECTING | CONN_HANDSHAKE)));
 }
 
@@ -462,6 +468,9 @@ enum step_result step_connect_server(struct stream *s)
 	if (still_connecting(s) && client_gone(s))
 		return client_left(s, 'C');
 	switch ((enum connect_state)s->connect_state) {
+	case CONNECT_ROOM: /* whoever woke us: the old request answers nobody any more */
+		upstream_stop_waiting_for_room(s);
+		return connect_start(s);
 	case CONNECT_START:
 		return connect_start(s);
 	case CONNECT_WAITING:
@@ -479,6 +488,8 @@ void upstream_close(struct stream *s)
 {
 	struct upstream *up = s->up;
 
+	if (s->connect_state == CONNECT_ROOM)
+		upstream_stop_waiting_for_room(s);
 	if (!up)
 		return;
 	s->up = NULL;

@@ -8,6 +8,7 @@
 #include "base/arena.h"
 #include "base/pool.h"
 #include "config/keyword.h"
+#include "stream/queue.h"
 
 #define PURGE_DELAY_MS 5000
 #define SPARE          256
@@ -65,12 +66,10 @@ struct upstream *upstream_new(struct server *srv, struct stream *s)
 
 void upstream_free(struct upstream *up)
 {
-	if (conn_is_open(&up->conn)) {
-		if (up->srv->px->options & PX_O_NOLINGER)
-			up->conn.flags |= CONN_NO_LINGER;
-		conn_close(&up->conn);
-		atomic_fetch_sub(&up->srv->load.connections, 1);
-	}
+	if (up->srv->px->options & PX_O_NOLINGER)
+		up->conn.flags |= CONN_NO_LINGER;
+	conn_close(&up->conn);
+	atomic_fetch_sub(&up->srv->load.connections, 1);
 	if (timer_armed(&up->idle_timer))
 		timer_cancel(this_loop, &up->idle_timer);
 	pool_put(&upstreams, up, SPARE);
@@ -140,6 +139,109 @@ void upstream_park(struct stream *s)
 	atomic_fetch_add(&up->srv->load.idle, 1);
 	timer_init(&up->idle_timer, on_idle_expired);
 	timer_set(this_loop, &up->idle_timer, this_loop->now_ms + c->purge_ms);
+}
+
+/* ---- room under maxconn: idle connections count, and go first ---- */
+
+/* Goes from worker to worker until one has closed an idle connection, then home. */
+struct room_request {
+	struct message m;
+	struct server *srv;
+	struct stream *stream; /* of the worker at home; NULL: has ended */
+	int home, left;
+	struct list node;      /* home's requests under way */
+};
+static __thread struct list room_requests;
+
+static void room_pass_on(struct room_request *r);
+
+static void room_on_home(struct message *m)
+{
+	struct room_request *r = (struct room_request *)m;
+
+	list_del(&r->node);
+	if (r->stream)
+		stream_wake(r->stream);
+	free(r);
+}
+
+static void room_on_worker(struct message *m)
+{
+	struct room_request *r = (struct room_request *)m;
+	struct list *idle = upstream_idle_list(r->srv);
+
+	if (!list_empty(idle)) {
+		idle_drop(list_last(idle, struct upstream, pool_node)); /* the oldest */
+		r->left = 0;
+	}
+	room_pass_on(r);
+}
+
+static void room_pass_on(struct room_request *r)
+{
+	int next = (this_loop->tid + 1) % worker_count;
+
+	if (r->left-- > 0 && next != r->home) {
+		r->m.on_arrive = room_on_worker;
+		loop_post(&worker_loops[next], &r->m);
+	} else {
+		r->m.on_arrive = room_on_home;
+		loop_post(&worker_loops[r->home], &r->m);
+	}
+}
+
+static bool take_connection(struct server *srv, uint32_t limit)
+{
+	uint32_t now = atomic_load(&srv->load.connections);
+
+	do {
+		if (limit && now >= limit)
+			return false;
+	} while (!atomic_compare_exchange_weak(&srv->load.connections, &now, now + 1));
+	return true;
+}
+
+/*
+ * @s has a slot, so at most limit - 1 connections are in use: when all are taken, some are idle, or being closed this very
+ * moment. Only a limit that has just shrunk (minconn, set maxconn) makes an exception.
+ */
+bool upstream_make_room(struct server *srv, struct stream *s)
+{
+	uint32_t limit = server_slot_limit(srv);
+	struct room_request *r;
+	struct list *idle;
+
+	if (take_connection(srv, limit))
+		return true;
+	idle = upstream_idle_list(srv);
+	if (!list_empty(idle)) {
+		idle_drop(list_last(idle, struct upstream, pool_node));
+		if (take_connection(srv, limit))
+			return true;
+	}
+	r = worker_count == 1 || atomic_load(&srv->load.served) > limit ? NULL : malloc(sizeof(*r));
+	if (!r)
+		return take_connection(srv, 0);
+	r->srv = srv;
+	r->stream = s;
+	r->home = this_loop->tid;
+	r->left = worker_count;
+	if (!room_requests.next)
+		list_init(&room_requests);
+	list_add_tail(&room_requests, &r->node);
+	room_pass_on(r);
+	return false;
+}
+
+void upstream_stop_waiting_for_room(struct stream *s)
+{
+	struct room_request *r;
+
+	if (!room_requests.next)
+		return;
+	list_for_each_entry(r, &room_requests, node)
+		if (r->stream == s)
+			r->stream = NULL;
 }
 
 /* ---- servers that go away ---- */

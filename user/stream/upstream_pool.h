@@ -7,12 +7,18 @@
 
 #include "stream/upstream.h"
 
-/* Not connected, counted nowhere. NULL: memory is out. */
+/* Not connected; upstream_make_room() has counted it. NULL: memory is out. */
 struct upstream *upstream_new(struct server *srv, struct stream *s);
-/* Closes and frees. */
+/* Closes, uncounts and frees. */
 void upstream_free(struct upstream *up);
 /* The idle connection used last, now @s's; NULL: none. */
 struct upstream *upstream_take_idle(struct server *srv, struct stream *s);
+/*
+ * Counts one more connection to @srv for @s, which holds a slot. false: the server has all the connections it may have,
+ * some of them idle; one of another worker is being closed, @s is woken (upstream_stop_waiting_for_room() when it ends before).
+ */
+bool upstream_make_room(struct server *srv, struct stream *s);
+void upstream_stop_waiting_for_room(struct stream *s);
 /* Frees this worker's spare memory. */
 void upstreams_trim(void);
 
