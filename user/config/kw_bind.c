@@ -347,8 +347,24 @@ static const struct cfg_keyword rows[] = {
 	  "Where a frontend listens." },
 };
 
+/* The forms that address.c reads, by the names that HAProxy's manual gives them. */
+static void walk_addresses(void (*emit)(void *ctx, const char *kind, const char *name), void *ctx)
+{
+	static const char *const forms[] = {
+		"ADDR:PORT", "*:PORT", ":PORT", "ADDR:LOW-HIGH (port range)", "ADDR1:P1,ADDR2:P2 (list on one line)", "[IPv6]:PORT",
+		"ipv4@", "ipv6@", "unix@ or /path", "abns@", "fd@N", "${ENV}", "server ADDR (no port = same port)",
+		"server ADDR:+OFFSET", "server ADDR:-OFFSET", "host name resolved at start",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(forms); i++)
+		emit(ctx, "address-syntax", forms[i]);
+}
+
 void kw_bind_init(void)
 {
+	static const struct name_walker walker = { "cfg", walk_addresses };
+
+	names_register(&walker);
 	cfg_register_keywords(rows, ARRAY_SIZE(rows));
 	cfg_register_bind_options(options, ARRAY_SIZE(options));
 }

@@ -132,7 +132,17 @@ static const struct cfg_keyword rows[] = {
 	{ "enabled", CFG_ANY_PROXY, parse_enabled, KERNEL_EXACT, NULL, "enabled", "Takes back an inherited 'disabled'." },
 };
 
+static void walk_modes(void (*emit)(void *ctx, const char *kind, const char *name), void *ctx)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++)
+		emit(ctx, "mode", modes[i].name);
+	emit(ctx, "legacy-removed", "mode health");
+}
+
 void kw_proxy_init(void)
 {
+	static const struct name_walker walker = { "cfg", walk_modes };
+
+	names_register(&walker);
 	cfg_register_keywords(rows, ARRAY_SIZE(rows));
 }

@@ -93,9 +93,26 @@ static void registered_twice(const char *kind, const char *name)
 	abort();
 }
 
+/* Every row says what it means on the kernel path, with the planner's sentence where there is a difference. */
+static void check_row(const char *kind, const char *name, enum kernel_meaning kernel, const char *says, const char *usage,
+		      const char *help)
+{
+	const char *lacks = kernel == KERNEL_UNSAID ? "its meaning on the kernel path" :
+			    (kernel == KERNEL_APPROX || kernel == KERNEL_NEVER) && !says ? "the planner's sentence" :
+			    !usage ? "usage" :
+			    !help  ? "help" :
+				     NULL;
+
+	if (!lacks)
+		return;
+	fprintf(stderr, "lbd: internal error: the row of %s '%s' lacks %s\n", kind, name, lacks);
+	abort();
+}
+
 void cfg_register_keywords(const struct cfg_keyword *rows, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
+		check_row("keyword", rows[i].name, rows[i].kernel, rows[i].kernel_says, rows[i].usage, rows[i].help);
 		for (size_t k = 0; k < keywords.n; k++) {
 			const struct cfg_keyword *other = keywords.row[k];
 
@@ -109,6 +126,7 @@ void cfg_register_keywords(const struct cfg_keyword *rows, size_t n)
 void cfg_register_bind_options(const struct bind_option *rows, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
+		check_row("bind option", rows[i].name, rows[i].kernel, rows[i].kernel_says, rows[i].usage, rows[i].help);
 		if (registry_find(&bind_options, rows[i].name))
 			registered_twice("bind option", rows[i].name);
 		registry_add(&bind_options, &rows[i], rows[i].name);
@@ -118,6 +136,7 @@ void cfg_register_bind_options(const struct bind_option *rows, size_t n)
 void cfg_register_server_options(const struct server_option *rows, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
+		check_row("server option", rows[i].name, rows[i].kernel, rows[i].kernel_says, rows[i].usage, rows[i].help);
 		if (registry_find(&server_options, rows[i].name))
 			registered_twice("server option", rows[i].name);
 		registry_add(&server_options, &rows[i], rows[i].name);
@@ -303,14 +322,22 @@ const char *registry_section_names(unsigned int mask, char *buf, size_t size)
 
 static void walk_config_names(void (*emit)(void *ctx, const char *kind, const char *name), void *ctx)
 {
-	emit(ctx, "section", "global");
+	static const char *const core[] = { "global", "defaults", "frontend", "backend", "listen" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(core); i++)
+		emit(ctx, "section", core[i]);
 	for (size_t i = 0; i < sections.n; i++)
 		emit(ctx, "section", sections.name[i]);
 	for (size_t i = 0; i < keywords.n; i++) {
 		const struct cfg_keyword *k = keywords.row[i];
 
-		emit(ctx, k->sections & CFG_GLOBAL ? "global" : "proxy", k->name);
+		if (k->sections & CFG_GLOBAL)
+			emit(ctx, "global", k->name);
+		if (k->sections & CFG_ANY_PROXY)
+			emit(ctx, haproxy_knows("legacy-removed", k->name) ? "legacy-removed" : "proxy", k->name);
 	}
+	emit(ctx, "legacy-removed", "frontend NAME ADDR:PORT");
+	emit(ctx, "legacy-removed", "listen NAME ADDR:PORT");
 	for (size_t i = 0; i < bind_options.n; i++)
 		emit(ctx, "bind-option", bind_options.name[i]);
 	for (size_t i = 0; i < server_options.n; i++)

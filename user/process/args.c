@@ -11,6 +11,7 @@
 
 #include "base/units.h"
 #include "base/arena.h"
+#include "config/keyword.h"
 #include "config/reader.h"
 
 /* The line under parsing: argv[at] is the option, value what was given with it. */
@@ -229,6 +230,25 @@ static const struct arg_row *row_find(const char *z)
 		    (rows[i].form == ARG_JOINED && !strncmp(rows[i].name, z, strlen(rows[i].name))))
 			return &rows[i];
 	return NULL;
+}
+
+static void walk_options(void (*emit)(void *ctx, const char *kind, const char *name), void *ctx)
+{
+	static const char *const environment[] = { "HAPROXY_LOCALPEER", "HAPROXY_CFGFILES", "HAPROXY_MWORKER",
+						   "HAPROXY_STARTUP_VERSION", "HAPROXY_BRANCH", "HAPROXY_VERSION" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (rows[i].take != take_missing)
+			emit(ctx, "cmdline", rows[i].name);
+	for (size_t i = 0; i < ARRAY_SIZE(environment); i++)
+		emit(ctx, "env", environment[i]);
+}
+
+void args_init(void)
+{
+	static const struct name_walker walker = { "cfg", walk_options };
+
+	names_register(&walker);
 }
 
 static int take_one(struct args_parser *p)

@@ -33,6 +33,8 @@ struct args {
 	bool help, version, build_info; /* -h; -v; -vv */
 };
 
+/* Registers the options' names for -dK. */
+void args_init(void);
 /* Fills @a. 0, or -1 when the error was said on stderr (then the program ends with 1). */
 int args_parse(struct args *a, int argc, char **argv);
 void args_help(const struct args *a);

@@ -25,6 +25,7 @@
 #include "process/limits.h"
 #include "process/master.h"
 #include "process/privileges.h"
+#include "process/reference.h"
 #include "process/run.h"
 #include "process/signals.h"
 
@@ -63,10 +64,12 @@ static int dump_names(const char *classes)
 
 	if (!strcmp(classes, "tsv"))
 		registry_walk_names(NULL, emit_tsv, NULL);
+	else if (!strcmp(classes, "md"))
+		reference_print();
 	else if (!*classes || !strcmp(classes, "help"))
 		puts("# List of supported keyword classes:\nall: list all keywords\nacl: ACL keywords\n"
 		     "cfg: configuration keywords\ncli: CLI keywords\ncnv: sample converter keywords\nflt: filter names\n"
-		     "smp: sample fetch functions\nsvc: service names\ntsv: all, as kind<TAB>name");
+		     "smp: sample fetch functions\nsvc: service names\ntsv: all, as kind<TAB>name\nmd: the reference, as Markdown");
 	else
 		registry_walk_names(classes, emit_list, &last);
 	return EXIT_FINE;
@@ -296,6 +299,7 @@ int lbd_main(int argc, char **argv)
 	int rc, warnings;
 	bool is_worker = master_is_worker();
 
+	args_init();
 	if (args_parse(&args, argc, argv))
 		return EXIT_ERROR;
 	rc = answer_and_end(&args);
