@@ -95,9 +95,9 @@ static enum cli_result run_shutdown_session(struct cli_request *r)
 	char *end;
 	uint64_t id = strtoull(cli_arg(r, 0), &end, 0);
 
-	if (!*cli_arg(r, 0))
+	if (!id)
 		return cli_say(r, "Session pointer expected (use 'show sess').");
-	if (*end || !id)
+	if (*end)
 		return cli_say(r, "No such session (use 'show sess').");
 	sessions_kill_stream(id, 'K');
 	return CLI_DONE;

@@ -50,7 +50,8 @@ void health_note(struct check *c, enum check_status st, int code, const char *in
 {
 	struct server *s = c->srv;
 	int health = atomic_load(&s->live.health), full = c->conf->rise + c->conf->fall - 1, was = health;
-	bool changed = c->status != st, passed, report;
+	bool changed = c->status != st, passed, report, logged;
+	const char *words;
 
 	c->status = (uint8_t)st;
 	c->result = check_status_row(st)->result;
@@ -68,13 +69,15 @@ void health_note(struct check *c, enum check_status st, int code, const char *in
 	}
 	atomic_store(&s->live.health, health);
 	write_why(c);
-	if (report && (s->px->options & PX_O_LOG_HEALTH))
+	logged = s->px->options & PX_O_LOG_HEALTH;
+	if (report && logged)
 		say_check(c, passed);
+	words = logged ? NULL : c->why; /* not said twice */
 	if (!passed && health == 0 && atomic_load(&s->live.oper) != SRV_STOPPED) {
-		server_set_oper(s, SRV_STOPPED, c->why);
+		server_set_oper(s, SRV_STOPPED, words);
 		went_down(c);
 	} else if (passed && health == full) {
-		server_set_oper(s, c->result == CHECK_CONDPASS ? SRV_STOPPING : SRV_RUNNING, c->why);
+		server_set_oper(s, c->result == CHECK_CONDPASS ? SRV_STOPPING : SRV_RUNNING, words);
 	}
 }
 
@@ -113,14 +116,15 @@ static void on_server_changed(struct server *s, unsigned int events)
 	struct check *c = check_of(s);
 	bool maint = atomic_load(&s->live.admin) & SRV_ADM_MAINT;
 
-	if (!c || !(events & SERVER_EV_STATE))
+	if (!(events & SERVER_EV_STATE))
 		return;
 	if (maint) {
-		check_stop(c);
+		if (c)
+			check_stop(c);
 		atomic_store(&s->live.health, 0);
-	} else if (!atomic_load(&s->live.health) && atomic_load(&s->live.oper) != SRV_STOPPED) {
+	} else if (c && c->enabled && !atomic_load(&s->live.health) && atomic_load(&s->live.oper) != SRV_STOPPED) {
 		atomic_store(&s->live.health, c->conf->rise);
-		if (c->enabled && !c->running)
+		if (!c->running)
 			check_schedule(c, 0);
 	}
 }
