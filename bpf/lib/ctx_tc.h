@@ -80,6 +80,7 @@ static __always_inline int ctx_trim(ctx_t *ctx, __u32 len)
 	return bpf_skb_change_tail(ctx, len, 0);
 }
 
+/* Back through the interface it came from. */
 static __always_inline int ctx_bounce(ctx_t *ctx, struct pkt *p)
 {
 	return bpf_redirect(p->ifindex, 0);

@@ -94,15 +94,21 @@ static __always_inline int ctx_may_send(ctx_t *ctx, struct pkt *p)
 	return p->has_mac ? LBD_R_NO_DEVICE : LBD_R_NO_NEIGHBOUR;
 }
 
+/* Back through the interface it came from: XDP_TX where that works, else a redirect. */
+static __always_inline int ctx_bounce(ctx_t *ctx, struct pkt *p)
+{
+	__u32 key = p->ifindex;
+	struct lbd_device *d = bpf_map_lookup_elem(&device, &key);
+
+	if (!d || d->flags & LBD_DEV_TX)
+		return XDP_TX;
+	return bpf_redirect(p->ifindex, 0);
+}
+
 static __always_inline int ctx_send(ctx_t *ctx, struct pkt *p)
 {
-	if (p->out_ifindex == p->ifindex) {
-		__u32 key = p->ifindex;
-		struct lbd_device *d = bpf_map_lookup_elem(&device, &key);
-
-		if (d && d->flags & LBD_DEV_TX)
-			return XDP_TX;
-	}
+	if (unlikely(p->out_ifindex == p->ifindex))
+		return ctx_bounce(ctx, p);
 	return bpf_redirect(p->out_ifindex, 0);
 }
 
@@ -110,12 +116,6 @@ static __always_inline int ctx_send(ctx_t *ctx, struct pkt *p)
 static __always_inline int ctx_trim(ctx_t *ctx, __u32 len)
 {
 	return bpf_xdp_adjust_tail(ctx, (int)len - (int)ctx_len(ctx));
-}
-
-/* Sends a frame that was turned round back to where it came from. */
-static __always_inline int ctx_bounce(ctx_t *ctx, struct pkt *p)
-{
-	return XDP_TX;
 }
 
 #endif

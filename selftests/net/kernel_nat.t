@@ -89,13 +89,19 @@ def flow_dump():
     return re.sub(r"(tick|born)=[^ ]+ ago", "", adm("map", "dump", "flow"))
 
 
+def settled_dump():
+    """The flow table when the last FIN of earlier connections has passed."""
+    wait_for(lambda: not re.search("word=(fin|established)", flow_dump()), what="all flows closed")
+    return flow_dump()
+
+
 @case("explain says beforehand where a connection goes, and it goes there; map dumps are unchanged by asking")
 def _():
     lbd = lbd_with("")
     port = lbd.at("web", net.vip)[1]
     for i in range(1, 21):
         src = f"10.9.100.{i}"
-        before = flow_dump()
+        before = settled_dump()
         x = adm("-j", "explain", f"{src}:40000", f"10.9.0.1:{port}", "tcp")
         equal(flow_dump(), before, "flow table after explain")
         equal((x["verdict"], x["reason"], x["service"]), ("FORWARD", "new", "web"), "verdict")
