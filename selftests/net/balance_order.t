@@ -35,9 +35,16 @@ class Names(threading.Thread):
                     conn.sendall(name)
                     self.open[conn.fileno()] = conn
                     self.poll.register(conn, select.EPOLLIN)
-                elif not self.open[fd].recv(100):
+                elif self.ended(self.open[fd]):
                     self.poll.unregister(fd)
                     self.open.pop(fd).close()
+
+    @staticmethod
+    def ended(conn):
+        try:
+            return not conn.recv(100)
+        except ConnectionResetError:
+            return True
 
 
 names = Names(MAX_SERVERS)
@@ -165,6 +172,52 @@ def _():
                 equal(lbd, haproxy, f"reply to '{command}'")
             # a closed connection may count a moment longer: only what stays open has one order in leastconn
             same(both, i, n, f"{lines} after {command}", hold="leastconn" in lines)
+
+
+def by_source(both, service, sources):
+    """The letters of both proxies for these client addresses."""
+    out = []
+    for p in both.proxies:
+        got = ""
+        for src in sources:
+            with socket.create_connection(p.at(f"l{service}"), timeout=10, source_address=(src, 0)) as c:
+                got += (c.recv(1) or b"-").decode()
+        out.append(got)
+    return out
+
+
+@case("hashes after changes at run time: 80 sources each")
+def _():
+    forms = ["", "hash-type map-based sdbm avalanche", "hash-type consistent", "hash-type consistent djb2"]
+    rows = [(f"balance source\n{form}", ["weight 3", "weight 2 id 70", "weight 5", "weight 9 backup"]) for form in forms]
+    sources = [f"127.{rng.randint(0, 255)}.{rng.randint(0, 255)}.{rng.randint(1, 254)}" for _ in range(80)]
+    both = Both(rows)
+    for command in (None, "disable server l{}/s1", "set server l{}/s2 state drain", "enable server l{}/s1", "set weight l{}/s1 0%",
+                    "disable server l{}/s0", "set weight l{}/s1 100%", "set server l{}/s2 state ready", "set weight l{}/s2 40%",
+                    "set weight l{}/s1 7", "enable server l{}/s0"):
+        for i, (lines, _) in enumerate(rows):
+            if command:
+                haproxy, lbd = both.cmd(command.format(i))
+                equal(lbd, haproxy, f"reply to '{command}' of {lines}")
+            haproxy, lbd = by_source(both, i, sources)
+            equal(lbd, haproxy, f"servers of {lines} after {command}")
+
+
+@case("a client without IP address: the hash takes servers in turn")
+def _():
+    text = ("defaults\n    mode tcp\n    timeout client 9s\n    timeout server 9s\n    timeout connect 5s\n"
+            "listen l\n    bind unix@@tmp@/@l@.sock\n    balance source\n")
+    text += "".join(f"    server s{i} 127.0.0.1:{names.ports[i]} weight {w}\n" for i, w in enumerate((3, 2, 1)))
+    got = []
+    for p in (Haproxy(text), Lbd(text)):
+        letters = ""
+        for _ in range(14):
+            with socket.socket(socket.AF_UNIX) as c:
+                c.settimeout(10)
+                c.connect(f"{TMP}/{p.port('l')}.sock")
+                letters += (c.recv(1) or b"-").decode()
+        got.append(letters)
+    equal(got[1], got[0], "order")
 
 
 main()
