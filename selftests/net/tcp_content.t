@@ -65,8 +65,11 @@ def play(proxy, frontend, parts):
     with socket.socket() as s:
         s.settimeout(8)
         got = b""
-        s.connect(proxy.at(frontend))
         try:
+            try:
+                s.connect(proxy.at(frontend))
+            except ConnectionResetError:
+                pass			# refused by a rule before connect() has returned
             for part in parts:
                 if part is END:
                     s.shutdown(socket.SHUT_WR)
@@ -76,7 +79,7 @@ def play(proxy, frontend, parts):
             want = sum(len(p) for p in parts if p) + 2
             while len(got) < want and (chunk := s.recv(1000)):
                 got += chunk
-        except ConnectionError:
+        except (ConnectionResetError, BrokenPipeError):
             pass
         took = time.monotonic() - start
     return got, took

@@ -272,7 +272,7 @@ static uint32_t default_fullconn(const struct config *cfg, const struct proxy *b
 	return (uint32_t)(((named ? named : all) + 9) / 10);
 }
 
-void queues_prepare(struct config *cfg)
+void queues_make(struct config *cfg)
 {
 	struct proxy *px;
 	struct server *s;
@@ -286,5 +286,10 @@ void queues_prepare(struct config *cfg)
 		list_for_each_entry(s, &px->servers, node)
 			s->queue = queue_new(px->queue->lock);
 	}
+}
+
+void queues_prepare(struct config *cfg)
+{
+	queues_make(cfg);
 	server_watch(&queue_watcher);
 }

@@ -22,6 +22,8 @@ struct queue {
 };
 
 /* Makes the queues of all backends and servers. Control thread, before the workers start. */
+void queues_make(struct config *cfg);
+/* The same, and follows the servers' changes from then on. */
 void queues_prepare(struct config *cfg);
 /* Current length and the largest so far, of proxy.queue or server.queue (NULL is allowed: 0). */
 uint32_t queue_length(const struct queue *q);
