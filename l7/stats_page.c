@@ -144,7 +144,7 @@ static bool may_see(struct http_txn *t, const struct stats_page *c)
 	for (int i = 0; i < c->nauth; i++) {
 		const char *colon = strchr(c->auth[i], ':');
 
-		ok |= same(user, c->auth[i], (size_t)(colon - c->auth[i])) & same(password, colon + 1, strlen(colon + 1));
+		ok |= (int)same(user, c->auth[i], (size_t)(colon - c->auth[i])) & (int)same(password, colon + 1, strlen(colon + 1));
 	}
 	return ok;
 }
