@@ -34,6 +34,7 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_PROG_ARRAY = 3,
 	BPF_MAP_TYPE_PERCPU_HASH = 5,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_LPM_TRIE = 11,
 	BPF_MAP_TYPE_RINGBUF = 27,
 };
@@ -43,6 +44,10 @@ enum {
 	BPF_F_PSEUDO_HDR = 16,
 	BPF_F_MARK_MANGLED_0 = 32,
 	BPF_F_MMAPABLE = 1024,
+};
+
+enum {
+	BPF_ANY = 0,
 };
 
 enum xdp_action {

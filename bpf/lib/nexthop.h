@@ -32,6 +32,38 @@ static __always_inline __u32 route_find(const union lbd_addr *dst)
 	return slot ? *slot : 0;
 }
 
+/*
+ * A client that no cached route leads to: its first packet tells the way back, for hosts that do not
+ * forward (bpf_fib_lookup refuses there) and nobody else resolves the client's MAC.
+ */
+static __always_inline void nexthop_learn(ctx_t *ctx, struct pkt *p)
+{
+	__u32 slot = route_find(&p->src);
+	struct lbd_nexthop *nh = map_at(nexthop, slot), way = {};
+	struct ethhdr *eth = ctx_data(ctx);
+
+	if (dry_run || (slot && nh && nh->flags & LBD_NH_MAC) || (void *)(eth + 1) > ctx_end(ctx))
+		return;
+	way.ifindex = p->ifindex;
+	way.flags = LBD_NH_USED | LBD_NH_MAC;
+	__builtin_memcpy(way.dmac, eth->h_source, 6);
+	__builtin_memcpy(way.smac, eth->h_dest, 6);
+	bpf_map_update_elem(&learned, &p->src, &way, BPF_ANY);
+}
+
+static __always_inline bool nexthop_learned(struct pkt *p)
+{
+	struct lbd_nexthop *nh = bpf_map_lookup_elem(&learned, &p->new_dst);
+
+	if (!nh)
+		return false;
+	p->out_ifindex = nh->ifindex;
+	__builtin_memcpy(p->dmac, nh->dmac, 6);
+	__builtin_memcpy(p->smac, nh->smac, 6);
+	p->has_mac = 1;
+	return true;
+}
+
 /* Asks the kernel. STEP_NEXT (perhaps without a MAC), or a reason. */
 step nexthop_fib(ctx_t *ctx, struct pkt *p, __u32 cached)
 {
@@ -52,15 +84,18 @@ step nexthop_fib(ctx_t *ctx, struct pkt *p, __u32 cached)
 		return STEP_NEXT;
 	}
 	if (r == BPF_FIB_LKUP_RET_NO_NEIGH) {
-		p->out_ifindex = fib.ifindex;
+		if (!CTX_IS_XDP || !nexthop_learned(p)) /* TC has the neighbour resolved */
+			p->out_ifindex = fib.ifindex;
 		return STEP_NEXT;
 	}
 	if (r == BPF_FIB_LKUP_RET_FRAG_NEEDED)
 		return LBD_R_TOO_BIG;
-	/* Forwarding is off on this host: what the daemon knew last is the best there is. */
-	if (r == BPF_FIB_LKUP_RET_FWD_DISABLED && cached)
-		return nexthop_cached(p, cached) || p->out_ifindex ? STEP_NEXT : LBD_R_NO_ROUTE;
-	return LBD_R_NO_ROUTE;
+	if (r != BPF_FIB_LKUP_RET_FWD_DISABLED)
+		return LBD_R_NO_ROUTE;
+	/* Forwarding is off on this host: what the daemon knew last, else the way the client came. */
+	if (nexthop_cached(p, cached) || nexthop_learned(p))
+		return STEP_NEXT;
+	return p->out_ifindex ? STEP_NEXT : LBD_R_NO_ROUTE;
 }
 
 /* Where p->new_dst is reached; @slot: the server's nexthop, 0 to look in the routes. */

@@ -59,7 +59,10 @@ step new_flow(ctx_t *ctx, struct pkt *p)
 	r = next_hop(ctx, p, srv->nexthop);
 	if (r != STEP_NEXT)
 		return r;
-	return flow_add(p);
+	r = flow_add(p);
+	if (r == STEP_NEXT)
+		nexthop_learn(ctx, p);
+	return r;
 }
 
 /* A client's packet of a known flow. */

@@ -99,6 +99,8 @@ static const struct lbdmap_field nexthop_fields[] = {
 	F(lbd_nexthop, smac, MAC, NULL, "ours"),
 	F(lbd_nexthop, mtu, UINT, NULL, "0: not known"),
 	END };
+static const struct lbdmap_field learned_key[] = {
+	{ "addr", 0, 16, LBDMAP_T_ADDR, NULL, "client" }, END };
 static const struct lbdmap_field prefix_key[] = {
 	F(lbd_prefix, addr, ADDR, NULL, "address"),
 	F(lbd_prefix, len, LEN, NULL, "prefix length"),
@@ -188,6 +190,7 @@ static struct lbdmap_map rows[] = {
 	ARRAY(LOAD, "load", load_fields, false, "flows of each server"),
 	ARRAY(SOURCE, "source", source_fields, true, "NAT source addresses"),
 	ARRAY(NEXTHOP, "nexthop", nexthop_fields, true, "devices and MACs"),
+	HASH(LEARNED, "learned", learned_key, nexthop_fields, false, "clients that no route leads to: the way they came"),
 	HASH(ROUTE, "route", prefix_key, route_fields, true, "destination -> nexthop"),
 	ARRAY(SLOTS, "slots", slots_fields, false, "words of all tables and rings"),
 	ARRAY(FLOW, "flow", flow_fields, false, "the flow table"),

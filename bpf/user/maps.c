@@ -22,6 +22,11 @@ static uint32_t binds(const struct lbdmap_sizes *s)
 	return LBD_BINDS;
 }
 
+static uint32_t learned(const struct lbdmap_sizes *s)
+{
+	return 16384;
+}
+
 static uint32_t locks(const struct lbdmap_sizes *s)
 {
 	return LBD_LOCKS;
@@ -107,6 +112,7 @@ const struct map_row map_rows[LBDMAP_MAPS] = {
 	ROW(LOAD, "load", ARRAY, 4, sizeof(struct lbd_load), MMAP, servers),
 	ROW(SOURCE, "source", ARRAY, 4, sizeof(struct lbd_source), MMAP, sources),
 	ROW(NEXTHOP, "nexthop", ARRAY, 4, sizeof(struct lbd_nexthop), MMAP, nexthops),
+	ROW(LEARNED, "learned", LRU_HASH, sizeof(union lbd_addr), sizeof(struct lbd_nexthop), 0, learned),
 	ROW(ROUTE, "route", LPM_TRIE, sizeof(struct lbd_prefix), 4, BPF_F_NO_PREALLOC, routes),
 	ROW(SLOTS, "slots", ARRAY, 4, sizeof(struct lbd_slots), MMAP, slot_elements),
 	ROW(FLOW_TAG, "flow_tag", ARRAY, 4, sizeof(struct lbd_tags), MMAP, flow_sets),

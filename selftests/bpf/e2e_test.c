@@ -240,7 +240,7 @@ static int teardown(void **state)
 	return 0;
 }
 
-enum nexthop_from { CACHE, KERNEL, CACHE_WITHOUT_MAC };
+enum nexthop_from { CACHE, KERNEL, CACHE_WITHOUT_MAC, LEARNED };
 
 static uint32_t nexthop_new(const char *dev, const uint8_t *dmac, bool mac)
 {
@@ -257,16 +257,18 @@ static uint32_t nexthop_new(const char *dev, const uint8_t *dmac, bool mac)
 static void nexthops(enum nexthop_from from)
 {
 	union lbd_addr any = rig_addr("0.0.0.0");
-	bool mac = from == CACHE;
+	bool mac = from != CACHE_WITHOUT_MAC;
 
+	assert_int_equal(sh("echo %d > /proc/sys/net/ipv4/ip_forward; ip neigh flush dev cli0", from != LEARNED), 0);
 	MEM(rig.set, CONTROL, struct lbd_control)->heartbeat = 0;
 	lbdmap_route_del(rig.set, &any, 0);
 	assert_int_equal(lbdmap_server_nexthop(rig.set, rig.server[0], 0), 0);
 	if (from == KERNEL)
 		return;
 	lbdmap_heartbeat(rig.set);
-	assert_int_equal(lbdmap_route_put(rig.set, &any, 0,
-					  nexthop_new("cli0", (uint8_t *)"\x02\0\0\0\x01\x07", mac)), 0);
+	if (from != LEARNED)
+		assert_int_equal(lbdmap_route_put(rig.set, &any, 0,
+						  nexthop_new("cli0", (uint8_t *)"\x02\0\0\0\x01\x07", mac)), 0);
 	assert_int_equal(lbdmap_server_nexthop(rig.set, rig.server[0],
 					       nexthop_new("srv0", (uint8_t *)"\x02\0\0\0\x02\x0b", mac)), 0);
 }
@@ -290,10 +292,12 @@ static const struct row {
 	{ "native XDP, next hop from the cache", LBD_HOOK_XDP, CACHE, false, 1500 },
 	{ "native XDP, next hop from the kernel", LBD_HOOK_XDP, KERNEL, false, 1500 },
 	{ "native XDP, MTU 9000", LBD_HOOK_XDP, CACHE, false, 9000 },
+	{ "native XDP, no route and no forwarding: back the way it came", LBD_HOOK_XDP, LEARNED, false, 1500 },
 	{ "generic XDP", LBD_HOOK_XDP_GENERIC, CACHE, false, 1500 },
 	{ "tcx, next hop from the cache, offloads on", LBD_HOOK_TCX, CACHE, true, 1500 },
 	{ "tcx, next hop from the kernel, offloads on", LBD_HOOK_TCX, KERNEL, true, 1500 },
 	{ "tcx, neighbour resolved by the kernel, offloads on", LBD_HOOK_TCX, CACHE_WITHOUT_MAC, true, 1500 },
+	{ "tcx, no route and no forwarding: back the way it came", LBD_HOOK_TCX, LEARNED, true, 1500 },
 	{ "tcx, offloads off", LBD_HOOK_TCX, CACHE, false, 1500 },
 	{ "clsact, offloads on", LBD_HOOK_CLSACT, CACHE, true, 1500 },
 	{ "clsact, MTU 9000, offloads on", LBD_HOOK_CLSACT, KERNEL, true, 9000 },

@@ -165,7 +165,7 @@ static void wipe_counts(struct rig *r, enum lbdmap_id id)
 
 void rig_wipe(struct rig *r, int servers)
 {
-	static const enum lbdmap_id hashes[] = { LBDMAP_SERVICES, LBDMAP_DEVICE, LBDMAP_LOCAL, LBDMAP_ROUTE,
+	static const enum lbdmap_id hashes[] = { LBDMAP_SERVICES, LBDMAP_DEVICE, LBDMAP_LEARNED, LBDMAP_LOCAL, LBDMAP_ROUTE,
 						 LBDMAP_DENY, LBDMAP_META };
 
 	for (int i = 0; i < LBDMAP_MAPS; i++) {
