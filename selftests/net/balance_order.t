@@ -220,4 +220,17 @@ def _():
     equal(got[1], got[0], "order")
 
 
+@case("fullconn left out: a tenth of what the frontends may have that lead to the backend")
+def _():
+    ends = "".join(f"backend b{i}\n    server s 127.0.0.1:1\n" for i in range(1, 6)) + "backend b6\n    fullconn 7\n    server s 127.0.0.1:1\n"
+    text = ("global\n    maxconn 5000\ndefaults\n    mode tcp\n    timeout client 1s\n    timeout server 1s\n    timeout connect 1s\n"
+            "frontend f1\n    bind 127.0.0.1:@f1@\n    maxconn 1000\n    use_backend b1 if { src 1.2.3.4 }\n"
+            "    use_backend b1 if { src 1.2.3.5 }\n    use_backend b2 if { src 1.2.3.6 }\n    default_backend b1\n"
+            "frontend f2\n    bind 127.0.0.1:@f2@\n    maxconn 205\n    default_backend b1\n"
+            "frontend f3\n    bind 127.0.0.1:@f3@\n    use_backend %[src] if { src 1.2.3.9 }\n    default_backend b3\n"
+            "listen l1\n    bind 127.0.0.1:@l1@\n    maxconn 31\n    use_backend b4 if { src 1.2.3.4 }\n    server s 127.0.0.1:1\n")
+    got = [{r["pxname"]: r["slim"] for r in p.stat() if r["svname"] == "BACKEND"} for p in (Haproxy(text + ends), Lbd(text + ends))]
+    equal(got[1], got[0], "limits of the backends")
+
+
 main()

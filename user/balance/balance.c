@@ -14,6 +14,7 @@
 #include "balance/build.h"
 #include "balance/private.h"
 #include "loop/thread.h"
+#include "stream/queue.h"
 
 /* Backends with more servers are rebuilt once per loop round, not with every single change. */
 #define REBUILD_AT_ONCE_SERVERS 64
@@ -83,23 +84,9 @@ size_t balance_targets(const struct proxy *be, struct lb_target *t)
 	return lb_targets_usable(t, n, be->options & PX_O_ALLBACKUPS);
 }
 
-/* `minconn`: the limit grows with the backend's load, from minconn up to maxconn at `fullconn`. */
-static uint32_t server_limit_now(const struct server *s)
-{
-	uint32_t max = atomic_load_explicit(&s->live.maxconn, memory_order_relaxed), full = s->px->fullconn, load;
-
-	if (!max || !s->minconn || s->minconn >= max || !full)
-		return max;
-	load = atomic_load_explicit(&s->px->be_conns, memory_order_relaxed);
-	if (load >= full)
-		return max;
-	load = (uint64_t)max * load / full;
-	return load > s->minconn ? load : s->minconn;
-}
-
 bool balance_server_is_full(const struct server *s)
 {
-	uint32_t limit = server_limit_now(s);
+	uint32_t limit = server_slot_limit(s);
 
 	return limit && (atomic_load_explicit(&s->load.queued, memory_order_relaxed) ||
 			 atomic_load_explicit(&s->load.served, memory_order_relaxed) >= limit);

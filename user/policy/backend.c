@@ -132,6 +132,18 @@ void backend_resolve(struct config *cfg, struct diag *d)
 		name_table(cfg);
 }
 
+bool policy_leads_to(const struct proxy *fe, const struct proxy *be)
+{
+	const struct backend_conf *bc = proxy_ext(fe, &backend_ext);
+
+	if (fe->default_backend == be)
+		return true;
+	for (int i = 0; i < bc->n; i++)
+		if (bc->array[i]->be == be)
+			return true;
+	return false;
+}
+
 /* ---- choosing ---- */
 
 struct name_hit {

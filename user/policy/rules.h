@@ -72,6 +72,8 @@ uint32_t policy_inspect_delay(const struct proxy *px, bool response);
 
 /* use_backend: the backend of the first matching rule, else default_backend, else NULL (for the stream: 503/close). */
 struct proxy *policy_choose_backend(struct proxy *fe, const struct smp_ctx *ctx, bool *more);
+/* May a rule or default_backend of @fe lead to @be? Names that are computed at run time do not count. */
+bool policy_leads_to(const struct proxy *fe, const struct proxy *be);
 
 void policy_init(void);
 

@@ -6,6 +6,7 @@
  * first lowers the count, then looks at the length. With sequentially consistent atomics one of the two sees the other.
  */
 #include "stream/queue.h"
+#include "policy/rules.h"
 #include "stream/stream.h"
 #include <stdlib.h>
 
@@ -257,19 +258,12 @@ static struct server_watcher queue_watcher = { .changed = queue_on_server_change
 static uint32_t default_fullconn(const struct config *cfg, const struct proxy *be)
 {
 	const struct proxy *fe;
-	uint64_t named = 0, all = 0;
+	uint64_t sum = 0;
 
-	list_for_each_entry(fe, &cfg->proxies, node) {
-		uint64_t max = fe->maxconn ? fe->maxconn : cfg->global.maxconn;
-
-		if (!(fe->caps & PX_FRONTEND))
-			continue;
-		all += max;
-		if (fe == be || fe->default_backend == be)
-			named += max;
-	}
-	/* only use_backend leads here, perhaps by a name that is computed: any frontend may */
-	return (uint32_t)(((named ? named : all) + 9) / 10);
+	list_for_each_entry(fe, &cfg->proxies, node)
+		if ((fe->caps & PX_FRONTEND) && (fe == be || policy_leads_to(fe, be)))
+			sum += fe->maxconn ? fe->maxconn : cfg->global.maxconn;
+	return sum ? (uint32_t)((sum + 9) / 10) : 1;
 }
 
 void queues_make(struct config *cfg)
