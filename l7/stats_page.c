@@ -201,6 +201,8 @@ static void answer(struct http_txn *t, struct page *p)
 		stats_json(&p->text, NULL, p->walk.mask, -1, p->walk.flags);
 	}
 	http_reply_stream(t, page_produce, page_fini, p);
+	/* the page is a server of its own: found, connected and answering at once */
+	t->s.t.queue_done = t->s.t.connected = t->s.t.response = this_loop->now_us;
 }
 
 /* The request's path and query, also of an absolute target. */

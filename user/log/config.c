@@ -208,7 +208,7 @@ static const struct cfg_keyword keywords[] = {
 	{ "log-format-sd", CFG_DEFAULTS | CFG_FRONTEND, parse_log_format_sd, KERNEL_APPROX, NO_LINES,
 	  "log-format-sd <text>", "the structured data of an RFC 5424 line", 0 },
 	{ "error-log-format", CFG_DEFAULTS | CFG_FRONTEND, parse_error_format, KERNEL_APPROX, NO_LINES,
-	  "error-log-format <text>", "the text of lines about failed connections", 0 },
+	  "error-log-format <text>", "the text of lines about connections that failed before a request (8.2.5)", 0 },
 	{ "option tcplog", CFG_ANY_PROXY, parse_tcplog, KERNEL_APPROX, NO_LINES, "option tcplog",
 	  "log lines with timers, counts and the termination state of a connection", 0 },
 	{ "option httplog", CFG_ANY_PROXY, parse_httplog, KERNEL_APPROX, NO_LINES, "option httplog [clf]",

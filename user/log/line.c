@@ -59,9 +59,10 @@ static bool is_error(const struct stream *s, int status)
 	return s->term_cause || s->retries || s->redispatched || status >= 500;
 }
 
-static bool nothing_happened(const struct stream *s, int status)
+/* For `dontlognull`: the client has said nothing, whatever was sent to him. */
+static bool nothing_was_said(const struct stream *s, void *http)
 {
-	return !s->bytes_in && !s->bytes_out && !status;
+	return !s->bytes_in && !(http && s->t.request);
 }
 
 static void write_line(struct stream *s, void *http, const struct logformat *f, int level, bool asap)
@@ -94,13 +95,13 @@ static void log_once(struct stream *s, void *http, bool asap)
 	status = http_status(http);
 	level = http && log_http_hooks.level ? log_http_hooks.level(http) : -1;
 	error = is_error(s, status);
-	if (level > LOG_L_DEBUG || ((fe->options & PX_O_DONTLOGNULL) && !asap && nothing_happened(s, status)) ||
+	if (level > LOG_L_DEBUG || ((fe->options & PX_O_DONTLOGNULL) && !asap && nothing_was_said(s, http)) ||
 	    ((fe->options & PX_O_DONTLOG_NORMAL) && !error))
 		return;
 	if (level < 0)
 		level = error && (fe->options & PX_O_LOG_SEPARATE_ERRORS) ? LOG_L_ERR : LOG_L_INFO;
 	s->flags |= STREAM_LOGGED;
-	write_line(s, http, error && p->c_error ? p->c_error : p->c_format, level, asap);
+	write_line(s, http, p->c_format, level, asap);
 }
 
 void log_stream(struct stream *s, void *http)

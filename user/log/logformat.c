@@ -306,7 +306,7 @@ static void write_value(const struct lf_node *n, struct strbuf *out, const struc
 
 void logformat_write(const struct logformat *f, struct strbuf *out, const struct log_ctx *c, const struct smp_ctx *sc)
 {
-	bool after_space = false;
+	bool after_space = true; /* no separator at the very start either */
 
 	for (const struct lf_node *n = f->first; n; n = n->next) {
 		size_t before = out->n;

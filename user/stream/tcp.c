@@ -249,6 +249,7 @@ static void tcp_start_copy(struct tcp_stream *t)
 		t->inspect.data = NULL;
 	}
 	t->client.active_ms = t->server.active_ms = this_loop->now_ms;
+	log_stream_asap(&t->s, NULL);
 }
 
 static void tcp_wait_reasons(struct tcp_stream *t)
@@ -359,6 +360,7 @@ static void tcp_start(struct session *sess)
 	t->s.t.start = sess->accept_us;
 	stream_set_upstream_hooks(&t->s, &hooks);
 	conn_set_owner(&sess->client, on_client_ready, sess);
+	log_stream_started(&t->s, NULL);
 	stream_run(&t->s);
 }
 
