@@ -267,7 +267,7 @@ def _():
 def _():
     p = Process("-W", "-db", "-f", config())
     wait_serving()
-    os.kill(workers(p.p.pid)[0], signal.SIGKILL)
+    os.kill(wait_for(lambda: workers(p.p.pid), what="there is a worker")[0], signal.SIGKILL)
     equal(p.wait(), 137, "exit status")
     p = Process("-W", "-db", "-f", config())
     wait_serving()

@@ -46,7 +46,7 @@ static int run_list(struct adm *a, int argc, char **argv)
 		for (const struct lbdmap_field *f = m[i].value; f->name; f++)
 			snprintf(fields + strlen(fields), sizeof(fields) - strlen(fields), "%s%s", fields[0] ? "," : "", f->name);
 		if (!a->json && strlen(fields) > 44)
-			strcpy(fields + 41, "...");
+			memcpy(fields + 41, "...", sizeof("..."));
 		json_array_append_new(rows, json_pack("{s:s, s:I, s:b, s:s, s:s}", "map", m[i].name, "entries",
 						      (json_int_t)lbdmap_entries(set, m[i].id), "editable", m[i].editable, "fields",
 						      fields, "help", m[i].help));
