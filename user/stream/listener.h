@@ -14,6 +14,8 @@ struct session_rate {
 struct session_rate *session_rate_of(struct proxy *px);
 /* Descriptors or memory ran out in accept(): said to the log at most once a second. Any worker. */
 void listener_note_shortage(struct listener *l, int err);
+/* Says which process has the TCP port @a open for listening; false: not to be seen. */
+bool listener_who(const struct addr *a, char *out, size_t size);
 void listener_bind_init(void);
 
 #endif

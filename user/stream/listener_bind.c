@@ -125,13 +125,13 @@ static int job_listen(struct bind_job *j, int fd)
 	return listen(fd, backlog_of(j->b)) < 0 ? job_error(j, "listen on", errno, NULL) : 0;
 }
 
-/* Who listens on the port already? Words for the hint, or NULL. */
-static const char *in_use_hint(int err)
+/* What to do about it, or NULL. @buf is for words that are made up here. */
+static const char *bind_hint(const struct addr *a, int err, char *buf, size_t size)
 {
 	switch (err) {
 	case EADDRINUSE:
-		return "another program, or another bind line, listens there: `ss -ltnp` shows which; stop it or use another "
-		       "address";
+		return listener_who(a, buf, size) ? buf : "another program, or another bind line, listens there: `ss -ltnp` "
+							  "shows which; stop it or use another address";
 	case EADDRNOTAVAIL:
 		return "no interface of this host has this address: add it, or set net.ipv4.ip_nonlocal_bind, or write "
 		       "'transparent' on the bind line";
@@ -146,7 +146,8 @@ static int job_inet(struct bind_job *j, bool reuseport)
 	const struct global *g = &j->cfg->global;
 	struct sockaddr_storage ss;
 	socklen_t len = addr_to_sockaddr(&j->addr, &ss);
-	int one = 1, fd;
+	int one = 1, fd, err;
+	char hint[160];
 
 	fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
@@ -157,7 +158,8 @@ static int job_inet(struct bind_job *j, bool reuseport)
 	if (job_options(j, fd) < 0)
 		goto fail;
 	if (bind(fd, (struct sockaddr *)&ss, len) < 0) {
-		job_error(j, "bind", errno, in_use_hint(errno));
+		err = errno;
+		job_error(j, "bind", err, bind_hint(&j->addr, err, hint, sizeof(hint)));
 		goto fail;
 	}
 	/* set behind bind() it lets a successor bind beside us, but we ourselves took the address from nobody unasked */
