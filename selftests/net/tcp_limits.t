@@ -110,7 +110,7 @@ listen t
         # the next one comes when this one is in
         if i == 0:
             wait_for(lambda: server.total == 1, 5, "the first is at the server")
-        time.sleep(0.002)
+        time.sleep(0.002)	# pacing
     for i, c in enumerate(clients):
         equal(c.recv_all(), b"s1:%02d" % i, "answer")
         c.close()
