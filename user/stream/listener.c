@@ -245,6 +245,7 @@ static void dispatch(struct listener *l, int fd, const struct addr *src)
 	int to = lighter_worker();
 	struct hand_over *h = to < 0 ? NULL : malloc(sizeof(*h));
 
+	atomic_fetch_add_explicit(&worker_loads[h ? to : this_loop->tid].sessions, 1, memory_order_relaxed);
 	if (!h) {
 		session_accept(l, fd, src);
 		return;

@@ -195,7 +195,6 @@ static struct session *session_new(struct listener *l, const struct addr *src)
 	s->accept_wall_us = wall_us();
 	s->id = ((uint32_t)this_loop->tid << 24) | (++next_id & 0xffffff);
 	list_add_tail(worker_sessions(), &s->node);
-	atomic_fetch_add_explicit(&worker_loads[this_loop->tid].sessions, 1, memory_order_relaxed);
 	return s;
 }
 
@@ -212,6 +211,7 @@ void session_accept(struct listener *l, int fd, const struct addr *src)
 	rate_note(&c->conn_sec, &c->conn_cur, &c->conn_prev, &c->conn_max, now_s);
 	if (!s) {
 		close(fd);
+		atomic_fetch_sub_explicit(&worker_loads[this_loop->tid].sessions, 1, memory_order_relaxed);
 		listener_uncount(l);
 		return;
 	}
