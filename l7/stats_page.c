@@ -52,6 +52,11 @@ static void page_row(struct page *p, const struct stat_obj *o)
 		stats_csv_line(&p->text, o);
 		return;
 	}
+	if (p->form == PAGE_JSON) {
+		stats_json_line(&p->text, o, !p->any);
+		p->any = true;
+		return;
+	}
 	if (o->px != p->section) {
 		if (p->section)
 			stats_html_section_end(&p->text);
@@ -82,6 +87,8 @@ static void page_step(struct page *p)
 	case STAGE_HEAD:
 		if (p->form == PAGE_CSV)
 			stats_csv_header(&p->text);
+		else if (p->form == PAGE_JSON)
+			strbuf_addc(&p->text, '[');
 		else
 			stats_html_head(&p->text, &p->view);
 		p->stage = STAGE_ROWS;
@@ -95,6 +102,8 @@ static void page_step(struct page *p)
 				stats_html_section_end(&p->text);
 			stats_html_foot(&p->text, &p->view);
 		}
+		if (p->form == PAGE_JSON)
+			strbuf_addc(&p->text, ']');
 		p->stage = STAGE_END;
 		break;
 	case STAGE_END:
@@ -196,10 +205,6 @@ static void answer(struct http_txn *t, struct page *p)
 	http_reply_header(t, SLICE("content-type"), types[p->form]);
 	if (c->refresh_s && !p->view.no_refresh)
 		http_reply_header(t, SLICE("refresh"), slice_z(arena_printf(&t->arena, "%u", c->refresh_s)));
-	if (p->form == PAGE_JSON) {
-		p->stage = STAGE_END;
-		stats_json(&p->text, NULL, p->walk.mask, -1, p->walk.flags);
-	}
 	http_reply_stream(t, page_produce, page_fini, p);
 	/* the page is a server of its own: found, connected and answering at once */
 	t->s.t.queue_done = t->s.t.connected = t->s.t.response = this_loop->now_us;

@@ -96,7 +96,8 @@ static void start_reply(struct http_txn *t)
 	http_prepare_response(t);
 	t->flags |= TXN_REQ_STARTED; /* started: not again */
 	t->client_heard_ms = this_loop->now_ms;
-	t->s.t.response = 0; /* no server's response was used: %Tr is -1 */
+	if (!t->produce_fini) /* but a page of our own has its times */
+		t->s.t.response = 0; /* no server's response was used: %Tr is -1 */
 }
 
 static void produce(struct http_txn *t)

@@ -357,7 +357,7 @@ static void typed_obj(struct strbuf *out, const struct stat_obj *o, bool desc)
 	strbuf_fini(&value);
 }
 
-static void json_obj(struct strbuf *out, const struct stat_obj *o, bool first_obj)
+void stats_json_line(struct strbuf *out, const struct stat_obj *o, bool first_obj)
 {
 	static const char *const kinds[] = { "Frontend", "Backend", "Server", "Listener" };
 	struct strbuf value = STRBUF_INIT;
@@ -380,33 +380,14 @@ static void json_obj(struct strbuf *out, const struct stat_obj *o, bool first_ob
 	strbuf_fini(&value);
 }
 
-void stats_csv_flags(struct strbuf *out, struct proxy *px, int mask, int sid, unsigned int flags)
+void stats_csv(struct strbuf *out, struct proxy *px, int mask, int sid)
 {
-	struct stat_walk w = { .only = px, .mask = mask, .sid = sid, .flags = flags };
+	struct stat_walk w = { .only = px, .mask = mask, .sid = sid, .flags = STAT_LEGENDS };
 	struct stat_obj o;
 
 	stats_csv_header(out);
 	while (stat_walk_next(&w, &o))
 		stats_csv_line(out, &o);
-}
-
-void stats_csv(struct strbuf *out, struct proxy *px, int mask, int sid)
-{
-	stats_csv_flags(out, px, mask, sid, STAT_LEGENDS);
-}
-
-void stats_json(struct strbuf *out, struct proxy *px, int mask, int sid, unsigned int flags)
-{
-	struct stat_walk w = { .only = px, .mask = mask, .sid = sid, .flags = flags };
-	struct stat_obj o;
-	bool first = true;
-
-	strbuf_addc(out, '[');
-	while (stat_walk_next(&w, &o)) {
-		json_obj(out, &o, first);
-		first = false;
-	}
-	strbuf_addc(out, ']');
 }
 
 /* ---- show stat ---- */
@@ -493,7 +474,7 @@ static enum cli_result run_stat(struct cli_request *r)
 		else if (d->form == FORM_TYPED)
 			typed_obj(r->out, &o, d->desc);
 		else
-			json_obj(r->out, &o, !d->any);
+			stats_json_line(r->out, &o, !d->any);
 		d->any = true;
 		if (r->out->n - from > 32768)
 			return CLI_MORE;

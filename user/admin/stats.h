@@ -45,10 +45,9 @@ struct stat_walk {
 };
 /* The next object; false at the end. */
 bool stat_walk_next(struct stat_walk *w, struct stat_obj *o);
-/* Skips proxies that are internal, and servers that the flags hide. */
 void stats_csv_header(struct strbuf *out);
 void stats_csv_line(struct strbuf *out, const struct stat_obj *o);
-void stats_csv_flags(struct strbuf *out, struct proxy *px, int mask, int sid, unsigned int flags);
-void stats_json(struct strbuf *out, struct proxy *px, int mask, int sid, unsigned int flags);
+/* One object of a JSON array; the caller writes the array's own brackets. */
+void stats_json_line(struct strbuf *out, const struct stat_obj *o, bool first);
 
 #endif
