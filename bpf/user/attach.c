@@ -63,13 +63,78 @@ static int xdp_create(int prog_fd, uint32_t ifindex, enum lbd_hook hook)
 	return fd >= 0 ? fd : -errno;
 }
 
-static int clsact_attach(int prog_fd, uint32_t ifindex)
+/* The id of a set's control map; 0: it has none. */
+static uint32_t control_id(const char *pin)
+{
+	struct bpf_map_info info = {};
+	__u32 len = sizeof(info);
+	char path[PATH_MAX];
+	int fd;
+
+	if (snprintf(path, sizeof(path), "%s/%s", pin, lbdmap_name(LBDMAP_CONTROL)) >= (int)sizeof(path))
+		return 0;
+	fd = bpf_obj_get(path);
+	if (fd < 0)
+		return 0;
+	if (bpf_obj_get_info_by_fd(fd, &info, &len))
+		info.id = 0;
+	close(fd);
+	return info.id;
+}
+
+/* Does the program work on that map? Another lbd's filters on this host are left alone. */
+static bool prog_uses(int fd, uint32_t map_id)
+{
+	uint32_t ids[64];
+	struct bpf_prog_info info = { .nr_map_ids = 64, .map_ids = (uintptr_t)ids };
+	__u32 len = sizeof(info);
+
+	if (bpf_obj_get_info_by_fd(fd, &info, &len) || strcmp(info.name, "lb_tc"))
+		return false;
+	for (uint32_t i = 0; i < info.nr_map_ids && i < 64; i++)
+		if (ids[i] == map_id)
+			return true;
+	return false;
+}
+
+/* The program of @map_id's set that our filter of a clsact qdisc runs; 0: none. */
+static uint32_t clsact_query(uint32_t ifindex, uint32_t map_id)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIO);
+	uint32_t id = 0;
+	int fd;
+
+	if (bpf_tc_query(&hook, &opts) || !opts.prog_id)
+		return 0;
+	fd = bpf_prog_get_fd_by_id(opts.prog_id);
+	if (fd < 0)
+		return 0;
+	if (prog_uses(fd, map_id))
+		id = opts.prog_id;
+	close(fd);
+	return id;
+}
+
+/* Our handle in the qdisc may be another set's: that one is not pushed aside. */
+static bool clsact_is_foreign(uint32_t ifindex, uint32_t map_id)
+{
+	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIO);
+
+	return !bpf_tc_query(&hook, &opts) && opts.prog_id && !clsact_query(ifindex, map_id);
+}
+
+static int clsact_attach(int prog_fd, uint32_t ifindex, uint32_t map_id)
 {
 	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_INGRESS);
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIO,
 		    .prog_fd = prog_fd, .flags = BPF_TC_F_REPLACE);
-	int rc = bpf_tc_hook_create(&hook);
+	int rc;
 
+	if (clsact_is_foreign(ifindex, map_id))
+		return -EBUSY;
+	rc = bpf_tc_hook_create(&hook);
 	if (rc && rc != -EEXIST)
 		return rc;
 	return bpf_tc_attach(&hook, &opts);
@@ -81,27 +146,6 @@ static int clsact_detach(uint32_t ifindex)
 	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIO);
 
 	return bpf_tc_detach(&hook, &opts);
-}
-
-/* The program that our filter of a clsact qdisc runs; 0: none of ours. */
-static uint32_t clsact_query(uint32_t ifindex)
-{
-	LIBBPF_OPTS(bpf_tc_hook, hook, .ifindex = ifindex, .attach_point = BPF_TC_INGRESS);
-	LIBBPF_OPTS(bpf_tc_opts, opts, .handle = CLSACT_HANDLE, .priority = CLSACT_PRIO);
-	struct bpf_prog_info info = {};
-	__u32 len = sizeof(info);
-	uint32_t id = 0;
-	int fd;
-
-	if (bpf_tc_query(&hook, &opts) || !opts.prog_id)
-		return 0;
-	fd = bpf_prog_get_fd_by_id(opts.prog_id);
-	if (fd < 0)
-		return 0;
-	if (!bpf_obj_get_info_by_fd(fd, &info, &len) && !strcmp(info.name, "lb_tc"))
-		id = opts.prog_id;
-	close(fd);
-	return id;
 }
 
 static int silent(enum libbpf_print_level level, const char *fmt, va_list ap)
@@ -157,7 +201,7 @@ int lbdmap_attach(struct lbdmap_set *set, const struct lbdmap_prog *prog, enum l
 		return lbdmap_fail(err, rc, "cannot make '%s/links': %s", set->pin, strerror(-rc));
 	old = libbpf_set_print(silent);
 	if (hook == LBD_HOOK_CLSACT) {
-		rc = clsact_attach(prog_fd, ifindex);
+		rc = clsact_attach(prog_fd, ifindex, control_id(set->pin));
 	} else {
 		rc = link_update(path, prog_fd);
 		if (rc == -ENOENT) {
@@ -185,7 +229,7 @@ int lbdmap_detach(const char *pin, enum lbd_hook hook, uint32_t ifindex, struct 
 	int fd, rc;
 
 	if (hook == LBD_HOOK_CLSACT) {
-		rc = clsact_query(ifindex) ? clsact_detach(ifindex) : -ENOENT;
+		rc = clsact_query(ifindex, control_id(pin)) ? clsact_detach(ifindex) : -ENOENT;
 		return rc ? lbdmap_fail(err, rc, "no clsact program of ours on interface %u", ifindex) : 0;
 	}
 	rc = link_path(path, pin, hook, ifindex);
@@ -254,12 +298,13 @@ static void links_pinned(const char *pin, struct lbdmap_link *links, int max, in
 }
 
 /* clsact filters cannot be pinned: every interface is asked. */
-static void links_clsact(struct lbdmap_link *links, int max, int *n)
+static void links_clsact(const char *pin, struct lbdmap_link *links, int max, int *n)
 {
-	struct if_nameindex *all = if_nameindex();
+	uint32_t map_id = control_id(pin);
+	struct if_nameindex *all = map_id ? if_nameindex() : NULL;
 
 	for (struct if_nameindex *i = all; i && i->if_index; i++) {
-		uint32_t id = clsact_query(i->if_index);
+		uint32_t id = clsact_query(i->if_index, map_id);
 
 		if (!id)
 			continue;
@@ -267,7 +312,8 @@ static void links_clsact(struct lbdmap_link *links, int max, int *n)
 			links[*n] = (struct lbdmap_link){ i->if_index, LBD_HOOK_CLSACT, id };
 		++*n;
 	}
-	if_freenameindex(all);
+	if (all)
+		if_freenameindex(all);
 }
 
 int lbdmap_links(const char *pin, struct lbdmap_link *links, int max)
@@ -276,7 +322,7 @@ int lbdmap_links(const char *pin, struct lbdmap_link *links, int max)
 	int n = 0;
 
 	links_pinned(pin, links, max, &n);
-	links_clsact(links, max, &n);
+	links_clsact(pin, links, max, &n);
 	libbpf_set_print(old);
 	return n;
 }

@@ -345,6 +345,36 @@ static void foreign_program_is_kept(void **state)
 	close(fd);
 }
 
+/* Two sets on one host: each sees and detaches its own clsact filters only. */
+static void two_sets_with_clsact(void **state)
+{
+	struct lbdmap_sizes sizes = { .flows = 64, .servers = 16, .services = 16, .nexthops = 16, .sources = 16,
+				      .slot_words = 256, .deny = 16, .routes = 16 };
+	struct lbdmap_error err = {};
+	struct lbdmap_link l[8];
+	struct lbdmap_set *two;
+	struct lbdmap_prog *p;
+	char pin[96];
+	bool adopted;
+
+	snprintf(pin, sizeof(pin), "%s-two", rig.pin);
+	assert_int_equal(lbdmap_create(pin, &sizes, &two, &adopted, &err), 0);
+	assert_int_equal(lbdmap_prog_load(two, LBD_HOOK_CLSACT, false, &p, &err), 0);
+	if (lbdmap_attach(two, p, LBD_HOOK_CLSACT, rig.dev_client, &err))
+		fail_msg("%s", err.text);
+	assert_int_equal(lbdmap_links(pin, l, 8), 1);
+	assert_int_equal(lbdmap_links(rig.pin, l, 8), 0);
+	assert_int_equal(lbdmap_detach_all(rig.pin, 0, &err), 0);
+	assert_int_equal(lbdmap_attach(rig.set, rig.prog[LBD_HOOK_TCX], LBD_HOOK_CLSACT, rig.dev_client, &err), -EBUSY);
+	assert_int_equal(lbdmap_links(pin, l, 8), 1);
+	lbdmap_prog_free(p);
+	lbdmap_close(two);
+	assert_int_equal(lbdmap_cleanup(pin, &err), 0);
+	assert_int_equal(access(pin, F_OK), -1);
+	assert_int_equal(lbdmap_attach(rig.set, rig.prog[LBD_HOOK_TCX], LBD_HOOK_CLSACT, rig.dev_client, &err), 0);
+	assert_int_equal(lbdmap_detach_all(rig.pin, 0, &err), 1);
+}
+
 /* An interface that goes and comes back under the same name has another index; the old link does not disturb. */
 static void vanished_interface(void **state)
 {
@@ -416,6 +446,7 @@ int main(void)
 		cmocka_unit_test_setup(meta_is_pruned, wiped),
 		cmocka_unit_test_setup(attach_and_off_switch, wiped),
 		cmocka_unit_test_setup(foreign_program_is_kept, wiped),
+		cmocka_unit_test_setup(two_sets_with_clsact, wiped),
 		cmocka_unit_test_setup(vanished_interface, wiped),
 		cmocka_unit_test_setup(works_after_privileges_are_dropped, wiped),
 	};
