@@ -16,7 +16,7 @@ static struct body_part *part_at(const struct http_body *b, unsigned int i)
 	return (struct body_part *)&b->part[(b->first + i) & (BODY_PARTS - 1)];
 }
 
-void body_put(struct http_body *b, struct segment *seg, const char *p, size_t n)
+static void put(struct http_body *b, struct segment *seg, const char *p, size_t n, bool may_move)
 {
 	struct body_part *last = b->count ? part_at(b, b->count - 1) : NULL;
 
@@ -27,7 +27,7 @@ void body_put(struct http_body *b, struct segment *seg, const char *p, size_t n)
 	if (last && seg && last->seg == seg && p >= last->p + last->n) {
 		size_t gap = p - (last->p + last->n);
 
-		if (gap && n <= JOIN_MOVE_MAX) {
+		if (gap && may_move && n <= JOIN_MOVE_MAX) {
 			/* The gap is chunk framing that was consumed (and data moved before): nobody reads it. */
 			memmove((char *)last->p + last->n, p, n);
 			gap = 0;
@@ -42,6 +42,16 @@ void body_put(struct http_body *b, struct segment *seg, const char *p, size_t n)
 	*last = (struct body_part){ p, n, seg };
 	if (seg)
 		segment_get(seg);
+}
+
+void body_put(struct http_body *b, struct segment *seg, const char *p, size_t n)
+{
+	put(b, seg, p, n, false);
+}
+
+void body_put_over_framing(struct http_body *b, struct segment *seg, const char *p, size_t n)
+{
+	put(b, seg, p, n, true);
 }
 
 size_t body_copy(struct http_body *b, const void *p, size_t n)

@@ -45,9 +45,12 @@ static inline bool body_done(const struct http_body *b)
 	return b->eom && b->count == 0;
 }
 
-/* Appends [p, p+n). Takes a reference on @seg (NULL: constant memory). Joins what lies directly behind the last part, and
- * moves up to 512 bytes down to it when only consumed framing lies between. The ring must not be full. */
+/* Appends [p, p+n). Takes a reference on @seg (NULL: constant memory). Joins what lies directly behind the last part. The ring must
+ * not be full. */
 void body_put(struct http_body *b, struct segment *seg, const char *p, size_t n);
+/* The same for a decoder that alone owns what lies between the last part and @p (consumed chunk framing): up to 512 bytes are
+ * moved down over it, so that tiny chunks do not fill the ring. */
+void body_put_over_framing(struct http_body *b, struct segment *seg, const char *p, size_t n);
 /* Copies @n bytes of foreign memory into segments; returns how much fitted (memory, ring and limit bound it). */
 size_t body_copy(struct http_body *b, const void *p, size_t n);
 /* Fills at most @max entries with the first @bytes of the queue; returns how many. */

@@ -8,6 +8,7 @@
 #include "config/keyword.h"
 #include "http/codec.h"
 #include "http/h1_client.h"
+#include "http/h2_client.h"
 #include "http/msg.h"
 #include "http/steps.h"
 
@@ -264,4 +265,5 @@ void http_init(void)
 	http_error_file_init();
 	http_log_init();
 	h1_client_init();
+	h2_client_init();
 }

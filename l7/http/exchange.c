@@ -413,6 +413,8 @@ static enum step_result response_broken(struct http_txn *t)
 /* The response is through. A server that answered before it has read the request may still want the rest of it. */
 static bool request_still_wanted(struct http_txn *t)
 {
+	if (t->req.flags & MSG_F_H2) /* RFC 9113 section 8.1: the rest is refused by RST_STREAM(NO_ERROR) */
+		return false;
 	return request_open(t) && !(t->flags & TXN_TUNNEL) && !(server_conn(t)->flags & (CONN_RDHUP | CONN_HUP | CONN_EOF)) &&
 	       !(client_conn(t)->flags & (CONN_EOF | CONN_HUP | CONN_ERROR));
 }

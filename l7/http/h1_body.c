@@ -52,7 +52,7 @@ static bool take_data(struct h1_body *b, struct http_msg *m, struct segment *seg
 		n = b->left;
 	if (n && body_full(&m->body))
 		return false;
-	body_put(&m->body, seg, seg->data + seg->start, n);
+	body_put_over_framing(&m->body, seg, seg->data + seg->start, n);
 	seg->start += n;
 	if (bounded)
 		b->left -= n;

@@ -5,6 +5,7 @@
  * session's worker.
  */
 #include "http/h1_client.h"
+#include "http/h2_client.h"
 #include "http/steps.h"
 
 #include "base/strbuf.h"
@@ -18,6 +19,8 @@ struct h1_client {
 	uint32_t requests;
 	bool lingering;          /* the response is out, our side is shut: reading away what the client still sends */
 };
+
+_Static_assert(sizeof(struct h1_client) <= H1_CLIENT_BYTES, "memory of every idle connection");
 
 /* After a response that ends the connection, a client that is still sending would lose it to a reset. */
 #define LINGER_MS 1000
@@ -146,6 +149,26 @@ static void linger(struct session *s)
 	}
 }
 
+/* HTTP/2 with prior knowledge is recognised by its preface, as in HAProxy. */
+static bool is_h2_preface(const struct h1_client *h)
+{
+	static const struct slice preface = { "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24 };
+
+	return !h->requests && slice_has_prefix(slice_make(h->rx->data + h->rx->start, segment_len(h->rx)), preface);
+}
+
+static void become_h2(struct session *s)
+{
+	struct h1_client *h = part(s);
+	struct segment *first = h->rx;
+
+	timer_cancel(this_loop, &h->timer);
+	h->rx = NULL;
+	if (!h2_take_over(s, first))
+		session_free(s);
+	segment_put(first);
+}
+
 static void on_client_ready(struct conn *c)
 {
 	struct session *s = c->owner;
@@ -162,6 +185,10 @@ static void on_client_ready(struct conn *c)
 	}
 	switch (read_some(s)) {
 	case IO_OK:
+		if (is_h2_preface(h)) {
+			become_h2(s);
+			return;
+		}
 		t = start_txn(s);
 		if (!t) {
 			client_close(s);
@@ -234,7 +261,7 @@ static void h1_describe(struct session *s, struct strbuf *out)
 static const struct session_proto h1_proto = {
 	.name = "h1",
 	.mode = MODE_HTTP,
-	.bytes = sizeof(struct h1_client),
+	.bytes = H1_CLIENT_BYTES,
 	.start = h1_start,
 	.drain = h1_drain,
 	.kill = h1_kill,

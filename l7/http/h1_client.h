@@ -6,5 +6,7 @@
 #define LBD_HTTP_H1_CLIENT_H
 
 void h1_client_init(void);
+/* Bytes behind struct session of every protocol of mode http: one can become the other. */
+#define H1_CLIENT_BYTES 72
 
 #endif
