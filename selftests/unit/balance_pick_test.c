@@ -55,8 +55,7 @@ static struct server *server(struct proxy *px, int index)
 	list_for_each_entry(s, &px->servers, node)
 		if (s->index == (uint32_t)index)
 			return s;
-	fail();
-	return NULL;
+	abort();
 }
 
 static struct server *pick(struct proxy *px)
@@ -76,6 +75,7 @@ static void drop(struct server *s)
 {
 	balance_dropped(s);
 	atomic_fetch_sub(&s->load.served, 1);
+	balance_freed(s->px);
 }
 
 /* Picks as often as @want is long, '-' for none; with @hold the connections stay. */
@@ -394,21 +394,26 @@ static double seconds(void)
 	return ts.tv_sec + ts.tv_nsec * 1e-9;
 }
 
-static double cost_per_pick(const char *algorithm, int servers)
+static struct proxy *large_backend(const char *algorithm, int servers, const char *options)
 {
 	char *text = malloc(100 * servers + 200);
 	size_t at = sprintf(text, "backend b\n balance %s\n", algorithm);
-	struct proxy *px;
-	double start;
 
 	for (int i = 0; i < servers; i++)
-		at += sprintf(text + at, " server s%d 10.%d.%d.1:80 weight %d\n", i, i >> 8, i & 255, 1 + i % 9);
+		at += sprintf(text + at, " server s%d 10.%d.%d.1:80 weight %d %s\n", i, i >> 8, i & 255, 1 + i % 9, options);
 	diag_init(&diag);
 	cfg = config_new(&diag);
 	assert_int_equal(config_read_text(cfg, "test.cfg", slice_make(text, at)), 0);
 	assert_int_equal(config_finish(cfg), 0);
 	free(text);
-	px = config_find_proxy(cfg, "b", PX_BACKEND);
+	return config_find_proxy(cfg, "b", PX_BACKEND);
+}
+
+static double cost_per_pick(const char *algorithm, int servers)
+{
+	struct proxy *px = large_backend(algorithm, servers, "");
+	double start;
+
 	for (int i = 0; i < servers; i++)
 		take(pick(px));
 	start = seconds();
@@ -430,6 +435,43 @@ static void test_flat_cost(void **state)
 
 		print_message("# %s: %.0f ns with 10 servers, %.0f ns with 10,000\n", algorithms[i], few, many);
 		assert_true(many < 20000); /* a walk over all would take longer */
+	}
+}
+
+/* Overload: when all of 1,000 are full the next request finds that out without a look at each. */
+static void test_all_of_many_full(void **state)
+{
+	static const char *const algorithms[] = { "roundrobin", "static-rr", "leastconn", "first", "random" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(algorithms); i++) {
+		struct proxy *px = large_backend(algorithms[i], 1000, "maxconn 1");
+		struct pick_request r = { .ignore_full = true };
+		double start;
+
+		for (int k = 0; k < 1000; k++)
+			take(pick(px));
+		assert_null(pick(px));
+		start = seconds();
+		for (int k = 0; k < 1000; k++)
+			assert_null(pick(px));
+		assert_true((seconds() - start) / 1000 < 1e-6);
+		assert_non_null(balance_pick(px, &r));
+		/* whatever gives room is seen by the next pick */
+		drop(server(px, 77));
+		assert_ptr_equal(pick(px), server(px, 77));
+		take(server(px, 77));
+		assert_null(pick(px));
+		server_set_maxconn(server(px, 500), 2);
+		assert_ptr_equal(pick(px), server(px, 500));
+		take(server(px, 500));
+		server_set_admin(server(px, 600), SRV_ADM_FMAINT, 0, NULL);
+		loop_once(&control_loop, 0);
+		drop(server(px, 600));
+		assert_null(pick(px));
+		server_set_admin(server(px, 600), 0, SRV_ADM_FMAINT, NULL);
+		assert_true(pick(px) == NULL || pick(px) == server(px, 600)); /* not before the round's end */
+		loop_once(&control_loop, 0);
+		assert_ptr_equal(pick(px), server(px, 600));
 	}
 }
 
@@ -493,6 +535,7 @@ int main(void)
 		cmocka_unit_test(test_turns_are_exact_across_threads),
 		cmocka_unit_test(test_changes_under_load),
 		cmocka_unit_test(test_flat_cost),
+		cmocka_unit_test(test_all_of_many_full),
 		cmocka_unit_test(test_large_table_in_helper),
 	};
 

@@ -16,9 +16,6 @@
 #include "loop/thread.h"
 #include "stream/queue.h"
 
-/* Backends with more servers are rebuilt once per loop round, not with every single change. */
-#define REBUILD_AT_ONCE_SERVERS 64
-
 static const struct balance_algorithm **rows;
 static size_t row_count;
 
@@ -94,11 +91,33 @@ bool balance_server_is_full(const struct server *s)
 
 /* ---- picking ---- */
 
+/*
+ * Nobody's wake-up is lost by what is remembered: `freed` is read before the look at the servers. Who then queues and
+ * asks again either sees the count that another thread raised after it freed a slot, or is seen in the queue by it.
+ */
+static struct server *pick_among_many(struct balance *b, const struct pick_request *r)
+{
+	uint64_t freed = atomic_load(&b->freed);
+	struct server *s;
+
+	if (atomic_load(&b->full_when) == freed)
+		return NULL;
+	s = b->algo->pick(b, r);
+	if (!s && !r->avoid)
+		atomic_store(&b->full_when, freed);
+	return s;
+}
+
 struct server *balance_pick(struct proxy *be, const struct pick_request *r)
 {
 	struct balance *b = be->balance;
-	struct server *s = b->algo->pick(b, r);
+	bool may_be_full = !r->ignore_full && !b->algo->takes_avoided && !b->ramps;
+	struct server *s;
 
+	if (be->nservers > BALANCE_FEW_SERVERS && may_be_full)
+		s = pick_among_many(b, r);
+	else
+		s = b->algo->pick(b, r);
 	if (!s && r->avoid) { /* better the same one again than none */
 		struct pick_request again = *r;
 
@@ -137,6 +156,7 @@ static void rebuild_dirty(struct task *t)
 
 		list_del(&b->dirty);
 		b->algo->rebuild(b);
+		balance_freed(b->px);
 	}
 }
 
@@ -144,9 +164,12 @@ static void server_changed(struct server *s, unsigned int events)
 {
 	struct balance *b = s->px->balance;
 
-	if (!b || !(events & (SERVER_EV_STATE | SERVER_EV_WEIGHT | SERVER_EV_ADDED | SERVER_EV_DELETED | SERVER_EV_ADDR)))
+	if (!b)
 		return;
-	if (s->px->nservers <= REBUILD_AT_ONCE_SERVERS || !on_control_thread()) {
+	balance_freed(s->px);
+	if (!(events & (SERVER_EV_STATE | SERVER_EV_WEIGHT | SERVER_EV_ADDED | SERVER_EV_DELETED | SERVER_EV_ADDR)))
+		return;
+	if (s->px->nservers <= BALANCE_FEW_SERVERS || !on_control_thread()) {
 		b->algo->rebuild(b);
 		return;
 	}
@@ -160,9 +183,13 @@ static void server_changed(struct server *s, unsigned int events)
 static void balance_start(struct proxy *px, struct diag *d)
 {
 	struct balance *b = balance_conf_of(px);
+	struct server *s;
 
 	b->px = px;
 	list_init(&b->dirty);
+	b->full_when = UINT64_MAX; /* never */
+	list_for_each_entry(s, &px->servers, node)
+		b->ramps |= s->minconn > 0;
 	if (!b->algo)
 		b->algo = balance_find(SLICE("roundrobin"));
 	if (b->algo->check && b->algo->check(b, d))

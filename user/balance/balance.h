@@ -69,6 +69,12 @@ struct balance {
 	bool user_only;              /* with these arguments it is not in the kernel, whatever the row says */
 	struct place at, hash_at;    /* of the `balance` and `hash-type` lines; no file: by default */
 	struct list dirty;           /* waits for its rebuild (balance.c) */
+	bool ramps;                  /* a server has minconn: its limit moves by itself */
+	/* Large backends remember that all servers were full: true while `freed` is still what it was then. */
+	char on_a_line_of_its_own[64];
+	_Atomic uint64_t freed;
+	_Atomic uint64_t full_when;
+	char for_what_follows[48];
 };
 
 /* Does the algorithm, with its hash-type, take only weights 0 % and 100 % at run time? */
@@ -83,6 +89,18 @@ struct lb_target;
 size_t balance_targets(const struct proxy *be, struct lb_target *t);
 /* What a client address is turned into before the look-up (<lbd/hash.h>); false: it has no IP address. */
 bool balance_client_number(const struct balance *b, const struct addr *client, bool listener_is_ip6, uint32_t *number);
+
+/*
+ * To be called behind everything that can make a full server take connections again: a slot was given back, its queue got
+ * shorter, its state or limit changed. With many servers an overloaded backend would else look at all of them for
+ * each request. Any worker.
+ */
+#define BALANCE_FEW_SERVERS 64
+static inline void balance_freed(const struct proxy *be)
+{
+	if (be->nservers > BALANCE_FEW_SERVERS)
+		atomic_fetch_add(&be->balance->freed, 1);
+}
 
 /* At its limit (dynamic between minconn and maxconn), or others wait for it already. Any worker. */
 bool balance_server_is_full(const struct server *s);

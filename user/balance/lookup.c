@@ -180,6 +180,7 @@ static void job_done(void *arg)
 	state->job = NULL;
 	state->again = false;
 	job_publish(job);
+	balance_freed(b->px);
 	if (again)
 		lookup_rebuild(b);
 }

@@ -6,6 +6,7 @@
  * first lowers the count, then looks at the length. With sequentially consistent atomics one of the two sees the other.
  */
 #include "stream/queue.h"
+#include "balance/balance.h"
 #include "policy/rules.h"
 #include "stream/stream.h"
 #include <stdlib.h>
@@ -83,6 +84,7 @@ bool server_take_slot(struct server *s)
 void server_return_slot(struct server *s)
 {
 	atomic_fetch_sub(&s->load.served, 1);
+	balance_freed(s->px);
 	queue_feed(s);
 }
 
@@ -163,6 +165,7 @@ void queue_feed(struct server *s)
 		if (e)
 			continue;
 		atomic_fetch_sub(&s->load.served, 1);
+		balance_freed(s->px);
 		/* nobody whom this server may serve; one who came while we held the slot found it taken: look again */
 		if (!server_is_willing(s) ||
 		    (!atomic_load(&s->queue->length) && !serves_backend_queue(s)))

@@ -86,6 +86,7 @@ static struct server *leave_queue(struct stream *s)
 	s->flags &= ~STREAM_IN_QUEUE;
 	if (s->srv) {
 		atomic_fetch_sub(&s->srv->load.queued, 1);
+		balance_freed(s->be);
 		s->queue_pos_srv += position;
 	} else {
 		s->queue_pos_be += position;
