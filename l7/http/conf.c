@@ -205,7 +205,9 @@ static int parse_logurilen(struct cfg_line *l)
 
 #define FE CFG_DEFAULTS | CFG_FRONTEND
 #define BE CFG_DEFAULTS | CFG_BACKEND
-#define HTTP_OPTION CFG_CAN_NEGATE | CFG_HTTP_ONLY
+/* HAProxy warns of the second kind when it stands in mode tcp, and does not let it be negated. */
+#define HTTP_OPTION CFG_CAN_NEGATE
+#define HTTP_HEADER CFG_HTTP_ONLY
 
 static const struct cfg_keyword rows[] = {
 	{ "option http-keep-alive", CFG_ANY_PROXY, parse_keep_alive, KERNEL_HTTP, NULL, "[no] option http-keep-alive",
@@ -217,13 +219,13 @@ static const struct cfg_keyword rows[] = {
 	{ "option forceclose", CFG_ANY_PROXY, parse_httpclose, KERNEL_HTTP, NULL, "option forceclose",
 	  "write 'option httpclose'", HTTP_OPTION | CFG_DEPRECATED },
 	{ "http-reuse", BE, parse_reuse, KERNEL_HTTP, NULL, "http-reuse never|safe|aggressive|always",
-	  "Which requests may use an idle server connection that another client's request opened.", CFG_HTTP_ONLY },
+	  "Which requests may use an idle server connection that another client's request opened.", 0 },
 	{ "option forwardfor", CFG_ANY_PROXY, parse_forwardfor, KERNEL_HTTP, NULL,
 	  "option forwardfor [except <network>] [header <name>] [if-none]",
-	  "Tells the server the client's address in X-Forwarded-For.", HTTP_OPTION },
+	  "Tells the server the client's address in X-Forwarded-For.", HTTP_HEADER },
 	{ "option originalto", CFG_ANY_PROXY, parse_originalto, KERNEL_HTTP, NULL,
 	  "option originalto [except <network>] [header <name>]",
-	  "Tells the server the address the client connected to in X-Original-To.", HTTP_OPTION },
+	  "Tells the server the address the client connected to in X-Original-To.", HTTP_HEADER },
 	{ "option accept-invalid-http-request", FE, parse_flag, KERNEL_HTTP, NULL, "[no] option accept-invalid-http-request",
 	  "Relaxes what requests may contain: see Documentation/http-strictness.md.", HTTP_OPTION },
 	{ "option accept-invalid-http-response", BE, parse_flag, KERNEL_HTTP, NULL, "[no] option accept-invalid-http-response",

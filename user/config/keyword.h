@@ -162,6 +162,9 @@ struct cfg_use {
 void cfg_note_use(struct cfg_line *l, const char *kind, const char *name, enum kernel_meaning kernel,
 		  const char *kernel_says);
 
+/* The section has taken the word back (`no option ...`): it no longer counts as used there. */
+void cfg_forget_use(struct cfg_line *l, const char *name);
+
 /* All names of a registry, for `-dKtsv`: other modules (policy, log, cli...) add their own walker. */
 struct name_walker {
 	const char *class_name;  /* of -dK: "cfg", "smp", "cnv", "acl", "cli", "svc", "flt" */

@@ -117,6 +117,17 @@ int cfg_arg_i64(struct cfg_line *l, int k, int64_t min, int64_t max, int64_t *ou
 			 (long long)max, z);
 }
 
+void cfg_forget_use(struct cfg_line *l, const char *name)
+{
+	struct cfg_use *u, *tmp;
+
+	if (!l->px)
+		return;
+	list_for_each_entry_safe(u, tmp, &l->px->uses, node)
+		if (!strcmp(u->name, name))
+			list_del(&u->node);
+}
+
 void cfg_note_use(struct cfg_line *l, const char *kind, const char *name, enum kernel_meaning kernel,
 		  const char *kernel_says)
 {

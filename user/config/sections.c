@@ -309,7 +309,11 @@ static void run_keyword(struct cfg_line *l, const struct cfg_keyword *k, int fir
 	l->at.column = l->words[first].column;
 	if (k->flags & CFG_DEPRECATED)
 		diag_warning_once(l->diag, k->name, l->at, "'%s' is an old form: %s", k->name, k->help);
-	if (!k->parse(l))
+	if (k->parse(l))
+		return;
+	if (l->negated || l->is_default)
+		cfg_forget_use(l, k->name);
+	else
 		cfg_note_use(l, "proxy", k->name, k->kernel, k->kernel_says);
 }
 

@@ -66,7 +66,7 @@ static void warn_mixed_defaults(struct config *cfg, struct diag *d)
 static void warn_http_only(struct config *cfg, struct diag *d)
 {
 	const struct proxy *px;
-	const struct cfg_use *u;
+	const struct cfg_use *u, *last = NULL;
 
 	list_for_each_entry(px, &cfg->proxies, node) {
 		if (px->mode == MODE_HTTP || px->mode == MODE_HEALTH)
@@ -75,8 +75,10 @@ static void warn_http_only(struct config *cfg, struct diag *d)
 			const struct cfg_keyword *k = registry_keyword_named(u->name, CFG_ANY_PROXY);
 			char cause[160];
 
-			if (!k || !(k->flags & CFG_HTTP_ONLY))
+			/* a line may be noted twice: by the reader and by the module that read it */
+			if (!k || !(k->flags & CFG_HTTP_ONLY) || (last && last->at.text == u->at.text && !u->inherited))
 				continue;
+			last = u;
 			snprintf(cause, sizeof(cause), "%s in mode tcp, line %d of %s", u->name, u->at.line, u->at.file);
 			diag_warning_once(d, cause, u->at, "'%s' ignored for %s '%s' as it requires HTTP mode", u->name,
 					  proxy_kind(px), px->name);
