@@ -214,7 +214,16 @@ static const struct action_row rows[] = {
 	  .final = true, .kernel = KERNEL_HTTP, .usage = USAGE, .help = "Answers with a redirect to another place." },
 };
 
+static void walk_words(void (*emit)(void *, const char *, const char *), void *ctx)
+{
+	for (size_t k = 0; k < ARRAY_SIZE(words); k++)
+		emit(ctx, "redirect-arg", words[k].name);
+}
+
+static const struct name_walker walker = { "cfg", walk_words };
+
 void http_actions_redirect_register(void)
 {
+	names_register(&walker);
 	action_register(rows, ARRAY_SIZE(rows));
 }

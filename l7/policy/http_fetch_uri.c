@@ -216,6 +216,26 @@ static bool fetch_proto_http(const struct smp_arg *args, const struct smp_ctx *c
 	return ctx->http && smp_bool(out, true);
 }
 
+/* The request's first line in words, also while the response is there. */
+enum request_word { WORD_METHOD, WORD_URI, WORD_VERSION };
+
+static bool fetch_captured(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+{
+	struct http_msg *m = request(ctx);
+
+	if (!m)
+		return false;
+	switch ((enum request_word)args[SMP_MAX_ARGS - 1].i) {
+	case WORD_METHOD:
+		return smp_str(out, m->method_text);
+	case WORD_URI:
+		return smp_str(out, http_path_query(m).n ? http_path_query(m) : m->target);
+	case WORD_VERSION:
+		break;
+	}
+	return smp_str(out, m->flags & MSG_F_HTTP10 ? SLICE("HTTP/1.0") : SLICE("HTTP/1.1"));
+}
+
 #define L7(n, t, fn)  .name = n, .kind = "fetch-L7", .out = t, .fetch = fn, .kernel = KERNEL_HTTP
 #define L6(n, t, fn)  .name = n, .kind = "fetch-L6", .out = t, .fetch = fn, .kernel = KERNEL_HTTP
 #define REQUEST       .where = SMP_W_REQ_HTTP
@@ -242,6 +262,9 @@ static const struct fetch_row rows[] = {
 	{ L7("req_ver", SMP_STR, fetch_req_ver), REQUEST, .help = "Older name of req.ver." },
 	{ L7("res.ver", SMP_STR, fetch_res_ver), RESPONSE, .help = "The response's version." },
 	{ L7("resp_ver", SMP_STR, fetch_res_ver), RESPONSE, .help = "Older name of res.ver." },
+	{ L7("capture.req.method", SMP_STR, fetch_captured), EITHER, .priv = WORD_METHOD, .help = "The request's method, also in responses." },
+	{ L7("capture.req.uri", SMP_STR, fetch_captured), EITHER, .priv = WORD_URI, .help = "The request's path and query, also in responses." },
+	{ L7("capture.req.ver", SMP_STR, fetch_captured), EITHER, .priv = WORD_VERSION, .help = "HTTP/1.0 or HTTP/1.1, also in responses." },
 	{ L7("status", SMP_INT, fetch_status), RESPONSE, .help = "The response's status." },
 	{ L7("http_first_req", SMP_BOOL, fetch_first_req), EITHER, .help = "True for the first request of a connection." },
 	{ L6("req.proto_http", SMP_BOOL, fetch_proto_http), EITHER, .help = "The request is HTTP." },

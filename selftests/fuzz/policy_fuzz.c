@@ -32,7 +32,7 @@ static struct cfg_line *line(struct config *cfg, struct diag *d, struct proxy *p
 /* Files and host names are not what is tried here. */
 static bool touches_the_host(const char *text)
 {
-	static const char *const words[] = { "-f", "-m ip", " src", "dst", "_ip", "ipv", "hostname", "is_local" };
+	static const char *const words[] = { "-f", "-m ip", " src", "dst", "map", "_ip", "ipv", "hostname", "is_local" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (strstr(text, words[i]))

@@ -3,7 +3,9 @@
 """Rules of both programs on the same requests: every HTTP fetch, ACL and action is configured in Debian's haproxy and in
 lbd alike, and each answer is compared with the other's."""
 import base64
+import os
 import ssl
+import tempfile
 from lbt import *
 
 DEFAULTS = """
@@ -78,6 +80,33 @@ FALSE
 { http_auth_group(L1) G1 }
 { http_auth_group(L1) G2 }
 { hdr(host),lower test }""".split("\n")
+
+
+def map_file(text):
+    f = tempfile.NamedTemporaryFile("w", suffix=".map", delete=False)
+    f.write(text)
+    f.close()
+    at_end(os.unlink, f.name)
+    return f.name
+
+
+TEXTS = map_file("# comment\n/app   bk_app\n/app/x bk_appx\n  /lead  bk lead  \n/app   again\nnovalue\n")
+NUMBERS = map_file("5 five\n3:4 three\n:2 low\n")
+NETS = map_file("10.0.0.0/8 net8\n10.1.0.0/16 net16\n2001:db8::/32 v6\n10.1.2.3 host\n")
+TO_INT = map_file("/a 12\n/ab 34\n")
+TO_IP = map_file("/a 1.2.3.4\n/b ::1\n")
+REGEX = map_file("^/r(.)z m\\1\n^/R zz\n")
+EXPRS += [f"str({t}),map({TEXTS})" for t in ("/app", "/nope", "/lead", "novalue", "/APP")]
+EXPRS += [f"str({t}),map_{m}({TEXTS},def)" for m, t in (
+    ("str", "/nope"), ("beg", "/app/x/y"), ("beg", "/app/y"), ("end", "zz/app"), ("end", "zz/app/x"), ("sub", "z/appz"),
+    ("sub", "z/app/xz"), ("dir", "/zz/app/x/zz"), ("dom", "/zz/app/zz"), ("dom", "/zz/appl/zz"))]
+EXPRS += [f"int({n}),map_int({NUMBERS},def)" for n in (5, 4, 9, -3)]
+EXPRS += [f"str({a}),map_ip({NETS},def)" for a in ("10.1.2.3", "10.1.2.4", "10.2.2.3", "2001:db8::9", "9.9.9.9")]
+EXPRS += [f"str(/a),map_str_int({TO_INT},7),add(1)", f"str(/q),map_str_int({TO_INT},7),add(1)",
+          f"str(/q),map_str_int({TO_INT})", f"str(/abz),map_beg_int({TO_INT})", f"str(/b),map_str_ip({TO_IP})",
+          f"str(/q),map_str_ip({TO_IP},9.9.9.9)"]
+EXPRS += [f"str({t}),map_{m}({REGEX},def)" for m in ("reg", "regm") for t in ("/rkz", "/RRR", "/x")]
+CONDS += [f"{{ str(/app) -m str -M -f {TEXTS} }}", f"{{ str(bk_app) -m str -M -f {TEXTS} }}", f"{{ int(4) -M -f {NUMBERS} }}"]
 
 
 def shared_config():

@@ -291,6 +291,51 @@ static bool fetch_free_slots(const struct smp_arg *args, const struct smp_ctx *c
 	return smp_int(out, free_slots(args[0].ptr, args[SMP_MAX_ARGS - 1].i));
 }
 
+/* Events per second: those of the last whole second, or of the present one when they are more already. */
+static int64_t rate(uint64_t sec, uint64_t cur, uint64_t prev)
+{
+	uint64_t now_s = this_loop ? this_loop->now_ms / 1000 : 0;
+	uint64_t part = this_loop ? this_loop->now_ms % 1000 : 0;
+
+	if (sec + 1 == now_s) {
+		prev = cur;
+		cur = 0;
+	} else if (sec != now_s) {
+		return 0;
+	}
+	return (int64_t)(cur + prev * (1000 - part) / 1000);
+}
+
+static bool fetch_fe_rate(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+{
+	const struct fe_counters *c = ((struct proxy *)args[0].ptr)->fe_count;
+	bool requests = args[SMP_MAX_ARGS - 1].i;
+	int64_t n = 0;
+
+	for (int t = 0; c && t <= worker_count; t++)
+		n += requests ? rate(c[t].req_sec, c[t].req_cur, c[t].req_prev) : rate(c[t].sess_sec, c[t].sess_cur, c[t].sess_prev);
+	return smp_int(out, n);
+}
+
+static int64_t be_rate(const struct be_counters *c)
+{
+	int64_t n = 0;
+
+	for (int t = 0; c && t <= worker_count; t++)
+		n += rate(c[t].sess_sec, c[t].sess_cur, c[t].sess_prev);
+	return n;
+}
+
+static bool fetch_be_rate(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+{
+	return smp_int(out, be_rate(((struct proxy *)args[0].ptr)->be_count));
+}
+
+static bool fetch_srv_rate(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+{
+	return smp_int(out, be_rate(((struct server *)args[0].ptr)->count));
+}
+
 static bool fetch_srv_is_up(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
 {
 	const struct server *s = args[0].ptr;
@@ -384,6 +429,12 @@ static const struct fetch_row rows[] = {
 	  .help = "The same with the room in the servers' queues." },
 	{ INTERNAL("fe_conn", SMP_INT, fetch_fe_conn), .min_args = 1, .max_args = 1, .args = { ARG_FRONTEND }, IN_DAEMON,
 	  .help = "Connections of the frontend now." },
+	{ INTERNAL("fe_sess_rate", SMP_INT, fetch_fe_rate), .min_args = 1, .max_args = 1, .args = { ARG_FRONTEND }, .priv = 0, IN_DAEMON,
+	  .help = "New sessions of the frontend per second." },
+	{ INTERNAL("fe_req_rate", SMP_INT, fetch_fe_rate), .min_args = 1, .max_args = 1, .args = { ARG_FRONTEND }, .priv = 1, IN_DAEMON,
+	  .help = "Requests of the frontend per second." },
+	{ INTERNAL("be_sess_rate", SMP_INT, fetch_be_rate), OPT_BACKEND, IN_DAEMON, .help = "New sessions of the backend per second." },
+	{ INTERNAL("srv_sess_rate", SMP_INT, fetch_srv_rate), OF_SERVER, IN_DAEMON, .help = "New sessions on the server per second." },
 	{ INTERNAL("srv_is_up", SMP_BOOL, fetch_srv_is_up), OF_SERVER, IN_DAEMON, .help = "The server is up and not in maintenance." },
 	{ INTERNAL("srv_conn", SMP_INT, fetch_srv_number), OF_SERVER, .priv = SRV_CONN, IN_DAEMON, .help = "Connections on the server now." },
 	{ INTERNAL("srv_conn_free", SMP_INT, fetch_srv_number), OF_SERVER, .priv = SRV_CONN_FREE, IN_DAEMON,

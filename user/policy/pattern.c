@@ -201,7 +201,7 @@ static int parse_regex(const struct value *v, struct pattern *p)
 {
 	char why[200];
 
-	p->re = regex_compile(v->l->arena, v->text, p->icase, false, why, sizeof(why));
+	p->re = regex_compile(v->l->arena, v->text, p->icase, v->w->groups, why, sizeof(why));
 	return p->re ? 0 : bad(v, "regular expression '%s': %s", v->text, why);
 }
 

@@ -50,6 +50,7 @@ struct patterns {
 /* Where the words of an ACL are parsed: the flags so far. */
 struct pattern_words {
 	bool icase, no_dns;
+	bool groups;    /* regular expressions keep their groups: for replacing */
 	const char *op; /* "gt" ..., NULL: eq */
 };
 

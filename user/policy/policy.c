@@ -176,6 +176,7 @@ void policy_init(void)
 	conv_text_register();
 	conv_hash_register();
 	conv_code_register();
+	conv_map_register();
 	predefined_register();
 	actions_register();
 }

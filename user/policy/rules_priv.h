@@ -26,6 +26,7 @@ void conv_number_register(void);
 void conv_text_register(void);
 void conv_hash_register(void);
 void conv_code_register(void);
+void conv_map_register(void);
 void actions_register(void);
 void backend_register(void);
 /* Names of `use_backend` to backends, and the index of their conditions. */
