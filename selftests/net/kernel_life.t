@@ -159,6 +159,38 @@ def _():
     true(c.recv_until(b"\n").startswith(b"s"), "served")
 
 
+@case("a service that leaves the kernel path is marked CHANGED, in the plan and in the log")
+def _():
+    first = Lbd(HEAD + WEB, ns=net.lb)
+    wait_for(lambda: len(adm("-j", "services")) == 2, 5, "both services are in the maps")
+    first.stop()
+    moved = (HEAD + WEB).replace("    datapath kernel\n    server s1 10.9.1.2:7001", "    datapath splice\n    server s1 10.9.1.2:7001")
+    second = Lbd(moved, ns=net.lb, ports=first.ports)
+    plan = {s["service"]: s["changed"] for s in json.loads(second.cmd("show datapath json"))["services"]}
+    equal(plan, {"web": False, "bulk": True}, "changed")
+    second.wait_log("bulk: splice: auto, datapath splice .CHANGED")
+    equal([s["service"] for s in adm("-j", "services")], ["web"], "services left in the maps")
+
+
+@case("the last service leaves the kernel: its flows go on, new connections reach the daemon, then all is detached")
+def _():
+    first = Lbd(HEAD + WEB, ns=net.lb)
+    c = Conn(first.at("web", net.vip), ns=net.client)
+    c.recv_until(b"\n")
+    first.stop()
+    second = Lbd((HEAD + WEB).replace("datapath kernel", "datapath user"), ns=net.lb, ports=first.ports)
+    c.send(b"on")
+    equal(c.recv_exact(2), b"on", "the flow goes on")
+    d = Conn(second.at("web", net.vip), ns=net.client)
+    true(d.recv_until(b"\n").startswith(b"s"), "a new connection is served")
+    wait_for(lambda: second.stat("web", "FRONTEND")["stot"] == "1", 3, "by the daemon")
+    c.send(b"and on")
+    equal(c.recv_exact(6), b"and on", "the flow goes on")
+    c.close()
+    second.wait_log("programs are detached", timeout=10)
+    true("xdp" not in net.lb.run(["ip", "link"]).stdout, "no program is attached")
+
+
 @case("nothing is attached without a datapath interface line")
 def _():
     adm("cleanup") if os.path.exists("/sys/fs/bpf/life") else None

@@ -14,6 +14,7 @@
 
 #define HEARTBEAT_MS 1000
 #define SWEEP_MS     100
+#define RETIRE_MS    3000 /* how often the flow table is searched for users of what is given up */
 #define SWEEP_ROUNDS 100 /* the whole flow table is looked at in that many sweeps: 10 s */
 
 struct mirror mirror;
@@ -40,12 +41,32 @@ int mirror_failed(const char *what, int err)
 
 /* ---- planning (a configuration check) ---- */
 
+/* Services whose path is another one than at the last start, as the pinned meta remembers it. */
+static void mark_changed(struct config *cfg)
+{
+	const struct datapath_conf *dp = cfg->global.datapath;
+	struct lbdmap_error err;
+	struct lbdmap_set *set;
+	struct proxy *px;
+
+	if (!dp || lbdmap_open(dp->pin, false, &set, &err))
+		return;
+	list_for_each_entry(px, &cfg->proxies, node) {
+		struct lbd_meta m;
+
+		if (px->plan && lbdmap_meta_get(set, LBD_META_REASON, px->stable_id, 0, &m) == 0)
+			px->plan->changed = m.value != (uint64_t)px->plan->path;
+	}
+	lbdmap_close(set);
+}
+
 static void plan_check(struct config *cfg, struct diag *d)
 {
 	if (d->errors)
 		return;
 	host_caps_probe(cfg, &host, &cfg->arena);
 	plan_all(cfg, &host, d);
+	mark_changed(cfg);
 }
 
 void datapath_print_plan(const struct config *cfg, struct strbuf *out)
@@ -93,6 +114,14 @@ static bool wants_kernel(const struct config *cfg)
 		if (px->plan && px->plan->path == PATH_KERNEL)
 			return true;
 	return false;
+}
+
+/* An earlier process left services in the kernel: they must be taken out, or packets would never reach this one. */
+static bool served_before(void)
+{
+	struct lbdmap_link link;
+
+	return lbdmap_links(mirror.conf->pin, &link, 1) > 0;
 }
 
 static uint32_t count_flows(struct lbdmap_set *set)
@@ -146,7 +175,7 @@ int datapath_open(struct config *cfg, struct diag *d)
 
 	mirror.cfg = cfg;
 	mirror.conf = cfg->global.datapath;
-	if (!mirror.conf || !wants_kernel(cfg))
+	if (!mirror.conf || (!wants_kernel(cfg) && !served_before()))
 		return 0;
 	rc = net_open();
 	if (rc)
@@ -170,10 +199,34 @@ int datapath_open(struct config *cfg, struct diag *d)
 
 /* ---- running ---- */
 
+/* The last service has left the kernel path, and the last of its flows has ended. */
+static void detach_when_empty(void)
+{
+	struct lbdmap_error err = { "" };
+	int n;
+
+	if (mirror.nservices || mirror.retiring || mirror.detached)
+		return;
+	mirror.detached = true;
+	n = lbdmap_detach_all(mirror.conf->pin, 0, &err);
+	if (n < 0)
+		log_global(LOG_L_WARNING, "datapath: no service is left in the kernel, but detaching failed: %s; run 'lbadm -p %s detach --now'",
+			   err.text, mirror.conf->pin);
+	else
+		log_global(LOG_L_NOTICE, "datapath: no service is left in the kernel; %d programs are detached", n);
+}
+
 static void on_heartbeat(struct timer *t)
 {
+	static uint64_t looked_ms;
+
 	lbdmap_heartbeat(mirror.set);
+	if (mirror.retiring && control_loop.now_ms - looked_ms >= RETIRE_MS) {
+		looked_ms = control_loop.now_ms;
+		mirror.retiring = mirror_retire_go_on();
+	}
 	mirror_orphan_servers_remove();
+	detach_when_empty();
 	timer_set(&control_loop, t, control_loop.now_ms + HEARTBEAT_MS);
 }
 
@@ -187,6 +240,8 @@ static void on_sweep(struct timer *t)
 
 static void follow_network(struct task *t)
 {
+	if (!mirror.running)
+		return;
 	mirror_routes_follow();
 	for (int b = 0; b < mirror.nbackends; b++)
 		for (int i = 0; i < mirror.backends[b].be->nservers; i++)
@@ -209,8 +264,8 @@ static void log_plan(void)
 
 	list_for_each_entry(px, &mirror.cfg->proxies, node)
 		if (px->plan)
-			log_global(LOG_L_NOTICE, "datapath: %s: %s, %s", px->name, path_text(px->plan, text, sizeof(text)),
-				   px->plan->why);
+			log_global(LOG_L_NOTICE, "datapath: %s: %s, %s%s", px->name, path_text(px->plan, text, sizeof(text)),
+				   px->plan->why, px->plan->changed ? " (CHANGED since the last start)" : "");
 }
 
 static void run(void)
@@ -243,7 +298,7 @@ void datapath_start(void)
 {
 	if (mirror.conf)
 		log_plan();
-	if (!mirror.set || !mirror.nservices)
+	if (!mirror.set)
 		return;
 	if (net_follow(&control_loop))
 		log_global(LOG_L_ERR, "datapath: netlink cannot be followed: changes of routes and neighbours go unseen");

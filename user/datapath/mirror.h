@@ -54,8 +54,9 @@ struct mirror {
 	int nbackends;
 	struct mirror_iface iface[DATAPATH_IFACES];
 	int nifaces;
-	bool adopted, running;
+	bool adopted, running, detached;
 	uint32_t adopted_flows;
+	int retiring;              /* addresses and services of an earlier process that still have flows */
 	struct task publish;       /* tables of dirty backends */
 	struct task follow;        /* routes, neighbours, addresses */
 	struct timer heartbeat, sweep;
@@ -73,6 +74,12 @@ void mirror_publish_dirty(struct task *t);
 void mirror_server_changed(struct server *s, unsigned int events);
 struct mirror_server *mirror_server_find(const struct server *s);
 struct mirror_service *mirror_service_find(const struct proxy *fe);
+
+/* ---- retire.c ---- */
+/* After the first filling of an adopted set: takes out what @is_ours denies. */
+void mirror_retire_begin(bool (*is_ours)(const struct lbd_service_key *k));
+/* Removes what has no flow any more; returns how many are still waited for. */
+int mirror_retire_go_on(void);
 
 /* ---- servers.c ---- */
 int mirror_server_put(struct mirror_backend *b, struct mirror_server *m);

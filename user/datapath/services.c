@@ -246,31 +246,6 @@ static bool key_is_ours(const struct lbd_service_key *k)
 	return wanted_found;
 }
 
-/* Addresses and services that the configuration no longer has. Deleting while walking starts the walk again. */
-static void remove_orphans(void)
-{
-	const struct lbdmap_map *m = lbdmap_map_find("services");
-	struct lbd_service_key k;
-	const struct lbd_service *e;
-	bool started = false;
-
-	while (mirror.adopted && m && lbdmap_map_next(mirror.set, m, &started, &k) == 1) {
-		if (key_is_ours(&k))
-			continue;
-		if (lbdmap_bind_del(mirror.set, &k) == 0)
-			started = false;
-	}
-	for (uint32_t slot = 1; (e = lbdmap_service(mirror.set, slot)); slot++) {
-		bool used = false;
-
-		for (int i = 0; i < mirror.nservices; i++)
-			used |= mirror.services[i].slot == slot;
-		if ((e->flags & LBD_S_USED) && !used)
-			lbdmap_slot_give(mirror.set, LBDMAP_SERVICE, slot);
-	}
-	mirror_orphan_servers_remove();
-}
-
 /* ---- meta: so that lbadm can speak with the daemon dead ---- */
 
 static void put_place(uint64_t id, const struct place *at)
@@ -295,6 +270,16 @@ static void put_socket(void)
 			}
 }
 
+/* Of every service, also those in user space: why, and for the next start which path. */
+static void put_reasons(void)
+{
+	const struct proxy *px;
+
+	list_for_each_entry(px, &mirror.cfg->proxies, node)
+		if (px->plan)
+			lbdmap_meta_put(mirror.set, LBD_META_REASON, px->stable_id, 0, px->plan->path, px->plan->why);
+}
+
 static void put_meta(void)
 {
 	char name[LBD_TEXT];
@@ -304,7 +289,6 @@ static void put_meta(void)
 
 		lbdmap_meta_put(mirror.set, LBD_META_SERVICE, fe->stable_id, 0, mirror.services[i].slot, fe->name);
 		lbdmap_meta_put(mirror.set, LBD_META_BACKEND, fe->stable_id, 0, 0, mirror.services[i].backend->be->name);
-		lbdmap_meta_put(mirror.set, LBD_META_REASON, fe->stable_id, 0, 0, fe->plan->why);
 		put_place(fe->stable_id, &fe->at);
 	}
 	for (int i = 0; i < mirror.nbackends; i++) {
@@ -318,6 +302,7 @@ static void put_meta(void)
 			put_place(s->stable_id, &s->at);
 		}
 	}
+	put_reasons();
 	put_socket();
 	for (int i = 0; mirror.cfg->files && mirror.cfg->files[i]; i++)
 		lbdmap_meta_put(mirror.set, LBD_META_CONFIG, 0, (uint32_t)i, 0, mirror.cfg->files[i]);
@@ -344,7 +329,10 @@ void mirror_services_fill(void)
 	for (int i = 0; i < mirror.nservices; i++)
 		if (mirror.services[i].slot)
 			each_key(&mirror.services[i], put_key);
-	remove_orphans();
+	if (mirror.adopted)
+		mirror_retire_begin(key_is_ours);
+	mirror.retiring = mirror.adopted ? mirror_retire_go_on() : 0;
+	mirror_orphan_servers_remove();
 	lbdmap_commit(mirror.set, mirror.cfg->hash);
 	put_meta();
 	lbdmap_meta_prune(mirror.set);
