@@ -68,6 +68,12 @@ static uint32_t flow_sets(const struct lbdmap_sizes *s)
 	return (s->flows * 2ULL + LBD_WAYS - 1) / LBD_WAYS;
 }
 
+/* Half as many again: a flood fills every place of the flow table, and still each new flow must find one here. */
+static uint32_t rev_sets(const struct lbdmap_sizes *s)
+{
+	return flow_sets(s) + (flow_sets(s) + 1) / 2;
+}
+
 static uint32_t flow_places(const struct lbdmap_sizes *s)
 {
 	return flow_sets(s) * LBD_WAYS;
@@ -117,7 +123,7 @@ const struct map_row map_rows[LBDMAP_MAPS] = {
 	ROW(SLOTS, "slots", ARRAY, 4, sizeof(struct lbd_slots), MMAP, slot_elements),
 	ROW(FLOW_TAG, "flow_tag", ARRAY, 4, sizeof(struct lbd_tags), MMAP, flow_sets),
 	ROW(FLOW, "flow", ARRAY, 4, sizeof(struct lbd_flow), MMAP, flow_places),
-	ROW(FLOW_REV, "flow_rev", ARRAY, 4, sizeof(struct lbd_rev_set), MMAP, flow_sets),
+	ROW(FLOW_REV, "flow_rev", ARRAY, 4, sizeof(struct lbd_rev_set), MMAP, rev_sets),
 	ROW(FLOW_LOCK, "flow_lock", ARRAY, 4, 4, MMAP, locks),
 	ROW(DEVICE, "device", HASH, 4, sizeof(struct lbd_device), 0, devices),
 	ROW(LOCAL, "local", HASH, sizeof(union lbd_addr), 4, 0, locals),

@@ -73,6 +73,8 @@ static void guaranteed_flows(void **state)
 	for (uint32_t i = 0; i < 4 * FLOWS; i++)
 		shoot(1000000 + i, 4000, SYN, &action);
 	assert_int_equal(count_state(LBD_FLOW_OPEN), FLOWS);
+	/* Nor does the flood keep new clients out: young embryonic flows make room for each other. */
+	assert_int_equal(rig_reason(&rig, LBD_R_TABLE_FULL), 0);
 	for (uint32_t i = 0; i < FLOWS; i++) {
 		shoot(i, 1024 + i % 60000, ACK, &action);
 		assert_int_equal(action, XDP_REDIRECT);
@@ -130,11 +132,12 @@ static int by_nat(const void *a, const void *b)
 				      : (int)x->nport_be - y->nport_be;
 }
 
+/* Run on a large table, and on one so small that places are evicted all the time. */
 static void race(void **state)
 {
 	uint32_t cursor = 0, n = 0, live = 0, place, refs = 0;
 	const struct lbd_rev_set *rev = MEM(rig.set, FLOW_REV, struct lbd_rev_set);
-	struct lbd_flow *all = calloc(4096, sizeof(*all));
+	struct lbd_flow *all = calloc(lbdmap_entries(rig.set, LBDMAP_FLOW) + 1, sizeof(*all));
 	pthread_t t[4];
 
 	for (uintptr_t i = 0; i < 4; i++)
@@ -227,6 +230,12 @@ static int small(void **state)
 	return 0;
 }
 
+static int tiny(void **state)
+{
+	rig_reset(&rig, 64, 3);
+	return 0;
+}
+
 static int setup(void **state)
 {
 	rig_up(&rig, FLOWS, 3);
@@ -245,6 +254,7 @@ int main(void)
 		cmocka_unit_test_setup(guaranteed_flows, big),
 		cmocka_unit_test_setup(full_table, small),
 		cmocka_unit_test_setup(race, big),
+		{ "race_with_evictions", race, tiny, NULL, NULL },
 		cmocka_unit_test_setup(sweep, small),
 		cmocka_unit_test_setup(kill_of_a_replaced_flow, small),
 	};

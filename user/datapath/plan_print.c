@@ -150,9 +150,9 @@ static void print_needs(const struct config *cfg, struct strbuf *out)
 		kernel |= px->plan && px->plan->path == PATH_KERNEL;
 	if (!kernel)
 		return;
-	/* Documentation/decisions: 128 + 4 + 16 bytes a guaranteed flow */
+	/* Documentation/decisions: 128 + 4 + 24 bytes a guaranteed flow */
 	strbuf_addf(out, "Needs: flows %u = %u MB; NAT ports %u per source and server.\n", dp->flows,
-		    (unsigned int)((uint64_t)dp->flows * 148 >> 20), dp->port_hi - dp->port_lo + 1u);
+		    (unsigned int)((uint64_t)dp->flows * 156 >> 20), dp->port_hi - dp->port_lo + 1u);
 }
 
 void plan_print(const struct config *cfg, const struct host_caps *host, struct strbuf *out)
