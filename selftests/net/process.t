@@ -140,6 +140,15 @@ def _():
     wait_serving()
 
 
+@case("SIGQUIT tells what memory is in use, and changes nothing")
+def _():
+    p = Process("-db", "-f", config())
+    wait_serving()
+    p.p.send_signal(signal.SIGQUIT)
+    p.wait_said("Dumping memory usage: heap ")
+    wait_serving()
+
+
 @case("SIGTTOU stops listening for a while, SIGTTIN resumes")
 def _():
     p = Process("-db", "-f", config())

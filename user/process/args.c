@@ -185,7 +185,7 @@ static const struct arg_row rows[] = {
 	{ "-f", ARG_VALUE, take_file, "-f <file|dir>  configuration file, or directory of *.cfg; may be repeated" },
 	{ "--", ARG_FLAG, take_rest, "-- <file>...   all that follow are configuration files" },
 	FLAG("-c", check, "-c             check the configuration and exit"),
-	{ "-cc", ARG_VALUE, take_condition, "-cc <cond>     evaluate a condition as in '.if'; exit 0 if true, 1 if false" },
+	{ "-cc", ARG_VALUE, take_condition, "-cc <cond>     evaluate a condition as in '.if'; exit 0 if true, 1 if false, 2 if wrong" },
 	{ "-V", ARG_FLAG, take_verbose, "-V             verbose; with -c prints the plan of data paths" },
 	{ "-q", ARG_FLAG, take_quiet, "-q             quiet: says errors only" },
 	FLAG("-v", version, "-v             version"),

@@ -6,6 +6,7 @@
  */
 #include "process/run.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -200,10 +201,14 @@ static void on_resume(void)
 		h->resume();
 }
 
+/* HAProxy lists its pools; ours is the C library's heap, and what modules say of their own. */
 static void on_dump(void)
 {
+	struct mallinfo2 m = mallinfo2();
 	struct start_hooks *h;
 
+	fprintf(stderr, "Dumping memory usage: heap %zu bytes of %zu in use, %zu bytes mapped in %zu pieces\n", m.uordblks, m.arena,
+		m.hblkhd, m.hblks);
 	for_each_hook(h, dump)
 		h->dump();
 }

@@ -86,7 +86,7 @@ static int evaluate_condition(const char *text)
 	if (v < 0)
 		fprintf(stderr, "-cc '%s': %s%s%s%s\n", text, error, *at ? " (at '" : "", at, *at ? "')" : "");
 	arena_fini(&a);
-	return v < 0 ? 1 : !v;
+	return v < 0 ? 2 : !v;
 }
 
 /* Options that answer and end. -1: go on. */
