@@ -203,8 +203,15 @@ shutdown sessions server app/nope
 shutdown sessions server
 shutdown session
 shutdown session nonsense
+show sess 0x12
 clear counters
 clear counters all
+shutdown frontend
+shutdown frontend nope
+shutdown frontend web
+shutdown frontend web
+disable frontend web
+enable frontend web
 """
 
 
@@ -346,6 +353,46 @@ listen web
     equal((row["stot"], row["hrsp_2xx"]), (str(4 + 4 + 2 + 4 + 4), str(4 + 4 + 2 + 4 + 4)), "b's sessions and responses")
     p.cmd("clear counters all")
     equal(p.stat("web", "b")["stot"], "0", "b's sessions once cleared")
+
+
+@case("shutdown frontend ends listening for good and leaves sessions alone; shutdown session ends one")
+def _():
+    e = EchoServer("e", addr="127.0.0.1")
+    p = Lbd(f"""
+defaults
+    timeout connect 1s
+    timeout client 20s
+    timeout server 20s
+listen tcp
+    bind 127.0.0.1:@tcp@
+    server e 127.0.0.1:{e.port}
+listen other
+    bind 127.0.0.1:@other@
+    server e 127.0.0.1:{e.port}
+""")
+    one, two = Conn(p.at("tcp")), Conn(p.at("tcp"))
+    equal([c.recv_until(b"\n") for c in (one, two)], [b"e\n"] * 2, "banners")
+    equal(p.cmd("shutdown frontend tcp"), "\n", "reply")
+
+    def refused():
+        try:
+            Conn(p.at("tcp")).close()
+            return False
+        except ConnectionRefusedError:
+            return True
+    wait_for(refused, 4, "new connections are refused")
+    equal(p.stat("tcp", "FRONTEND")["status"], "STOP", "status")
+    other = Conn(p.at("other"))
+    equal(other.recv_until(b"\n"), b"e\n", "the other frontend")
+    rows = p.cmd("show sess").strip().splitlines()
+    equal(len(rows), 3, "sessions")
+    ids = {r.split(":")[0] for r in rows if f"127.0.0.1:{one.sock.getsockname()[1]} " in r}
+    equal(len(ids), 1, "the first one's line")
+    contains(p.cmd("show sess " + list(ids)[0]), "fe=tcp be=tcp srv=e", "one session")
+    p.cmd("shutdown session " + list(ids)[0])
+    true(one.closed(), "the first one ends")
+    two.send(b"still")
+    equal(two.recv_exact(5), b"still", "echo of the second")
 
 
 @case("many commands and clients at once are all answered")

@@ -59,6 +59,18 @@ static enum cli_result run_enable(struct cli_request *r)
 	return pause_frontend(r, false);
 }
 
+static enum cli_result run_shutdown(struct cli_request *r)
+{
+	struct proxy *px = find_frontend(r, 0);
+
+	if (!px)
+		return CLI_DONE;
+	if (px->disabled || px->stopped)
+		return cli_say(r, "Frontend was already shut down.");
+	listeners_close(px);
+	return CLI_DONE;
+}
+
 static enum cli_result run_frontend_maxconn(struct cli_request *r)
 {
 	struct proxy *px = find_frontend(r, 0);
@@ -110,6 +122,7 @@ static const struct cli_command rows[] = {
 	  "change a frontend's maxconn setting" },
 	{ "set maxconn global", CLI_ADMIN, run_global_maxconn, "set maxconn global <value>",
 	  "change the per-process maxconn setting" },
+	{ "shutdown frontend", CLI_ADMIN, run_shutdown, "shutdown frontend <frontend>", "stop a specific frontend" },
 	{ "shutdown session", CLI_ADMIN, run_shutdown_session, "shutdown session [id]", "kill a specific session" },
 };
 

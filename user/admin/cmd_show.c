@@ -159,6 +159,7 @@ static enum cli_result run_backend(struct cli_request *r)
 /* Each worker describes its own; the reply is put together in the control thread. */
 struct sess_dump {
 	struct cli_request *req;
+	uint64_t only;               /* its id; 0: all */
 	struct strbuf part[MAX_WORKERS];
 };
 
@@ -184,17 +185,22 @@ static void describe_all(struct loop *l, void *arg)
 	const struct stream *s;
 
 	list_for_each_entry(s, worker_streams(), node)
-		describe_stream(&d->part[l->tid], s, l->now_us);
+		if (!d->only || s->id == d->only)
+			describe_stream(&d->part[l->tid], s, l->now_us);
 }
 
 static void described(void *arg)
 {
 	struct sess_dump *d = arg;
+	bool found = false;
 
 	for (int t = 0; t < worker_count; t++) {
+		found |= d->part[t].n > 0;
 		strbuf_add_slice(d->req->out, strbuf_slice(&d->part[t]));
 		strbuf_fini(&d->part[t]);
 	}
+	if (d->only && !found)
+		cli_say(d->req, "Session not found.");
 	cli_finish(d->req);
 	free(d);
 }
@@ -203,7 +209,13 @@ static enum cli_result run_sess(struct cli_request *r)
 {
 	struct sess_dump *d = xzalloc(sizeof(*d));
 
+	/* worker 0's first stream has the id 1, so 0 is no stream; "all" is every one */
 	d->req = r;
+	d->only = *cli_arg(r, 0) && strcmp(cli_arg(r, 0), "all") ? strtoull(cli_arg(r, 0), NULL, 0) : 0;
+	if (*cli_arg(r, 0) && strcmp(cli_arg(r, 0), "all") && !d->only) {
+		free(d);
+		return cli_say(r, "Session not found.");
+	}
 	threads_each(describe_all, d, described);
 	return CLI_LATER;
 }

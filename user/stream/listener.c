@@ -345,27 +345,57 @@ void listeners_start(struct loop *loop)
 	}
 }
 
-void listeners_stop(struct loop *loop)
+static void tap_close(struct loop *loop, struct listener_tap *t)
 {
-	struct listener_tap *t;
+	/* what the kernel has completed is accepted: closing the socket would reset it */
+	do
+		atomic_fetch_add(&t->listener->conns, 1), atomic_fetch_add(&t->listener->px->fe_conns, 1),
+			atomic_fetch_add(&sessions_active, 1);
+	while (accept_one(t->listener) == 1);
+	list_del(&t->node);
+	timer_cancel(loop, &t->again);
+	if (t->off)
+		atomic_fetch_sub(&taps_off, 1);
+	else
+		loop_io_del(loop, &t->io);
+	listener_uncount(t->listener);
+}
+
+/* @fe NULL: those of all frontends. */
+static void taps_close(struct loop *loop, const struct proxy *fe)
+{
+	struct listener_tap *t, *tmp;
 
 	if (!taps.next)
 		return;
-	while (!list_empty(&taps)) {
-		t = list_first(&taps, struct listener_tap, node);
-		/* what the kernel has completed is accepted: closing the socket would reset it */
-		do
-			atomic_fetch_add(&t->listener->conns, 1), atomic_fetch_add(&t->listener->px->fe_conns, 1),
-				atomic_fetch_add(&sessions_active, 1);
-		while (accept_one(t->listener) == 1);
-		list_del(&t->node);
-		timer_cancel(loop, &t->again);
-		if (t->off)
-			atomic_fetch_sub(&taps_off, 1);
-		else
-			loop_io_del(loop, &t->io);
-		listener_uncount(t->listener);
-	}
+	list_for_each_entry_safe(t, tmp, &taps, node)
+		if (!fe || t->listener->px == fe)
+			tap_close(loop, t);
+}
+
+void listeners_stop(struct loop *loop)
+{
+	taps_close(loop, NULL);
+}
+
+static void close_in_worker(struct loop *loop, void *fe)
+{
+	taps_close(loop, fe);
+}
+
+static void closed_in_workers(void *fe)
+{
+	struct listener *l;
+
+	list_for_each_entry(l, &all, node)
+		if (l->px == fe && !atomic_exchange(&l->closed, true))
+			close(l->fd);
+}
+
+void listeners_close(struct proxy *fe)
+{
+	atomic_store(&fe->stopped, true);
+	threads_each(close_in_worker, fe, closed_in_workers);
 }
 
 /* ---- the whole process ---- */

@@ -128,6 +128,8 @@ void listeners_start(struct loop *l);
 void listeners_stop(struct loop *l);
 /* Stops (true) or starts (false) accepting on one frontend (`disable frontend`), NULL: on all. Control thread. */
 void listeners_pause(struct proxy *fe, bool pause);
+/* Ends listening on one frontend for good (`shutdown frontend`); its sessions go on. Control thread. */
+void listeners_close(struct proxy *fe);
 
 /* In each worker, at the end of the process: gives back what lies spare. */
 void sessions_trim(void);
