@@ -23,9 +23,8 @@ static void warn_timeouts(struct config *cfg, struct diag *d)
 			continue;
 		diag_warning(d, px->at,
 			     "missing timeouts for %s '%s'\n"
-			     "While not properly invalid, you will certainly encounter various problems\n"
-			     "with such a configuration. To fix this, please ensure that all following\n"
-			     "timeouts are set to a non-zero value: 'client', 'connect', 'server'.",
+			     "Without them, a client or server that falls silent keeps its connection for ever.\n"
+			     "Set 'timeout client', 'timeout connect' and 'timeout server', best in 'defaults'.",
 			     proxy_kind(px), px->name);
 	}
 }
