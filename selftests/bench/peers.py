@@ -45,6 +45,18 @@ class Unable(Exception):
     """The program cannot run this scenario here; the text says why."""
 
 
+def process_cpu_us(pid):
+    """CPU that the threads of a process have used so far, to the nanosecond (schedstat)."""
+    total = 0
+    try:
+        for task in os.listdir(f"/proc/{pid}/task"):
+            with open(f"/proc/{pid}/task/{task}/schedstat") as f:
+                total += int(f.read().split()[0])
+    except OSError:
+        pass
+    return total / 1000
+
+
 class Peer:
     def __init__(self, name, config, ns=None):
         self.name, self.ns = name, ns
@@ -77,13 +89,16 @@ class Peer:
         end = time.monotonic() + timeout
         while not works():
             if self.proc.poll() is not None:
-                with open(self.log, errors="replace") as f:
-                    said = [ln.strip() for ln in f if ln.strip() and "NOTICE" not in ln]
+                said = [ln for ln in self.said().split("\n") if ln.strip() and "NOTICE" not in ln]
                 raise Unable(f"ended at once: {said[0][:160] if said else '(said nothing)'}")
             if time.monotonic() > end:
                 self.stop()
                 raise Unable(f"does not answer after {timeout} s")
             time.sleep(0.0005)
+
+    def said(self):
+        with open(self.log, errors="replace") as f:
+            return f.read()
 
     def pids(self):
         """The process and its children."""
@@ -100,16 +115,8 @@ class Peer:
         return found
 
     def cpu_us(self):
-        """CPU used so far by all its threads, to the nanosecond (schedstat)."""
-        total = 0
-        for pid in self.pids():
-            try:
-                for task in os.listdir(f"/proc/{pid}/task"):
-                    with open(f"/proc/{pid}/task/{task}/schedstat") as f:
-                        total += int(f.read().split()[0])
-            except OSError:
-                pass
-        return total / 1000
+        """CPU used so far by all its threads."""
+        return sum(process_cpu_us(pid) for pid in self.pids())
 
     def memory_kb(self):
         """Private memory of its processes; kernel memory of sockets is not in it."""
@@ -174,7 +181,8 @@ def load(args, counter, ns=None):
     after = counter()
     p.wait()
     result = {k: float(v) for k, v in (w.split("=") for w in line.split())}
-    result["used"] = after - before
+    result["used"] = [b - a for a, b in zip(before, after)] if isinstance(before, tuple) \
+        else after - before
     if result["errors"] > result["ops"] / 1000:
         raise Unable(f"{int(result['errors'])} errors in {int(result['ops'])} operations")
     return result
