@@ -21,8 +21,8 @@
 struct waiter {
 	struct stream s; /* first: the queue wakes it */
 	struct queue *q;
-	int rounds;      /* still to hold the slot */
-	bool leaves;     /* leaves the queue at its first wake-up or round */
+	int rounds;  /* still to hold the slot */
+	bool leaves; /* leaves the queue at its first wake-up or round */
 	bool holds, done, in_q;
 };
 
@@ -306,7 +306,9 @@ static void server_down_scatters_its_queue(void **state)
 
 static void minconn_ramp(void **state)
 {
-	static const struct { uint32_t conns, limit; } rows[] = { { 0, 2 }, { 1, 2 }, { 5, 5 }, { 9, 9 }, { 10, 10 }, { 99, 10 } };
+	static const struct {
+		uint32_t conns, limit;
+	} rows[] = { { 0, 2 }, { 1, 2 }, { 5, 5 }, { 9, 9 }, { 10, 10 }, { 99, 10 } };
 
 	setup(10);
 	srv.minconn = 2;

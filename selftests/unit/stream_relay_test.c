@@ -16,7 +16,7 @@ static struct loop loop;
 static struct conn from, to;
 static int sender, receiver; /* the test's ends */
 static struct relay r;
-static uint64_t sent, got;   /* bytes; byte i is pattern(i) */
+static uint64_t sent, got; /* bytes; byte i is pattern(i) */
 
 static unsigned char pattern(uint64_t i)
 {
@@ -29,7 +29,8 @@ static void on_ready(struct conn *c)
 
 static void tcp_pair(int *a, int *b)
 {
-	struct sockaddr_in in = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in in = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(in);
 	int l = socket(AF_INET, SOCK_STREAM, 0);
 
@@ -104,7 +105,8 @@ static void pull(size_t n)
 	while (n && (got_now = read(receiver, buf, n < sizeof(buf) ? n : sizeof(buf))) > 0) {
 		for (ssize_t i = 0; i < got_now; i++)
 			if (buf[i] != pattern(got + (uint64_t)i))
-				fail_msg("byte %llu is wrong", (unsigned long long)got + (unsigned long long)i);
+				fail_msg("byte %llu is wrong",
+					 (unsigned long long)got + (unsigned long long)i);
 		got += (uint64_t)got_now;
 		n -= (size_t)got_now;
 	}
@@ -288,14 +290,10 @@ static void a_reset_is_told_from_which_side(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		T(small_messages_are_copied),
-		T(bulk_is_spliced_and_messages_come_back),
-		T(not_spliced_when_not_allowed),
-		T(no_pipe_left_means_copy),
-		T(slow_reader_is_bounded),
-		T(random_sizes),
-		T(end_comes_after_the_last_byte),
-		T(preloaded_bytes_go_first),
+		T(small_messages_are_copied),       T(bulk_is_spliced_and_messages_come_back),
+		T(not_spliced_when_not_allowed),    T(no_pipe_left_means_copy),
+		T(slow_reader_is_bounded),          T(random_sizes),
+		T(end_comes_after_the_last_byte),   T(preloaded_bytes_go_first),
 		T(a_reset_is_told_from_which_side),
 	};
 

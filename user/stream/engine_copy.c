@@ -83,5 +83,6 @@ static enum relay_result copy_move(struct relay *r, size_t budget)
 const struct splice_engine engine_copy = {
 	.name = "copy",
 	.move = copy_move,
-	.help = "The daemon reads and writes every byte: best for small messages and short connections.",
+	.help = "The daemon reads and writes every byte: best for small messages and short "
+		"connections.",
 };

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define STOCK       16    /* empty pipes kept per thread */
+#define STOCK 16 /* empty pipes kept per thread */
 
 _Atomic uint32_t pipes_used, pipes_free;
 _Atomic uint64_t spliced_bytes;

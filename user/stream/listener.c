@@ -16,22 +16,22 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define ACCEPT_MAX   32  /* connections per event, when tune.maxaccept is not set */
-#define SHORTAGE_MS  100 /* out of descriptors or memory: pause */
+#define ACCEPT_MAX  32  /* connections per event, when tune.maxaccept is not set */
+#define SHORTAGE_MS 100 /* out of descriptors or memory: pause */
 
 static struct list all = LIST_INIT(all);
 static __thread struct list taps; /* this worker's struct listener_tap.node */
 
-static _Atomic int taps_off;      /* over all workers */
+static _Atomic int taps_off; /* over all workers */
 static struct waker {
-	_Atomic int off;          /* taps out of epoll in this worker */
-	_Atomic bool called;      /* the message is under way */
+	_Atomic int off;     /* taps out of epoll in this worker */
+	_Atomic bool called; /* the message is under way */
 	struct message m;
 } CACHE_ALIGNED wakers[MAX_WORKERS];
 
 static _Atomic bool draining;
 static _Atomic bool drained;
-static bool drain_begun;          /* control thread */
+static bool drain_begun; /* control thread */
 static void (*drain_done)(void);
 
 struct list *listeners(void)
@@ -73,7 +73,8 @@ static bool listener_has_room(const struct listener *l)
 /* Counts one connection before it is accepted; false: a limit is reached, nothing counted. */
 static bool listener_count(struct listener *l)
 {
-	if (atomic_load_explicit(&l->disabled, memory_order_relaxed) || !take(&sessions_active, config->global.maxconn))
+	if (atomic_load_explicit(&l->disabled, memory_order_relaxed) ||
+	    !take(&sessions_active, config->global.maxconn))
 		return false;
 	if (!take(&l->px->fe_conns, l->px->maxconn)) {
 		atomic_fetch_sub(&sessions_active, 1);
@@ -99,7 +100,8 @@ static void check_drained(void)
 {
 	static struct message m = { .on_arrive = on_drained };
 
-	if (atomic_load(&draining) && !atomic_load(&sessions_active) && !atomic_exchange(&drained, true))
+	if (atomic_load(&draining) && !atomic_load(&sessions_active) &&
+	    !atomic_exchange(&drained, true))
 		loop_post(&control_loop, &m);
 }
 
@@ -245,7 +247,8 @@ static void dispatch(struct listener *l, int fd, const struct addr *src)
 	int to = lighter_worker();
 	struct hand_over *h = to < 0 ? NULL : malloc(sizeof(*h));
 
-	atomic_fetch_add_explicit(&worker_loads[h ? to : this_loop->tid].sessions, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&worker_loads[h ? to : this_loop->tid].sessions, 1,
+				  memory_order_relaxed);
 	if (!h) {
 		session_accept(l, fd, src);
 		return;
@@ -318,7 +321,8 @@ static void tap_on_event(struct io *io, uint32_t ep)
 		listener_uncount(l);
 		return;
 	}
-	note_max(&l->px->fe_conns_max, atomic_load_explicit(&l->px->fe_conns, memory_order_relaxed));
+	note_max(&l->px->fe_conns_max,
+		 atomic_load_explicit(&l->px->fe_conns, memory_order_relaxed));
 	note_max(&l->conns_max, atomic_load_explicit(&l->conns, memory_order_relaxed));
 }
 
@@ -349,7 +353,8 @@ static void tap_close(struct loop *loop, struct listener_tap *t)
 {
 	/* what the kernel has completed is accepted: closing the socket would reset it */
 	do
-		atomic_fetch_add(&t->listener->conns, 1), atomic_fetch_add(&t->listener->px->fe_conns, 1),
+		atomic_fetch_add(&t->listener->conns, 1),
+			atomic_fetch_add(&t->listener->px->fe_conns, 1),
 			atomic_fetch_add(&sessions_active, 1);
 	while (accept_one(t->listener) == 1);
 	list_del(&t->node);
@@ -463,7 +468,8 @@ static void paused_everywhere(void *arg)
 	struct listener *l;
 
 	list_for_each_entry(l, &all, node) {
-		if (!atomic_load(&l->disabled) || l->deaf || atomic_load(&l->closed) || !l->addr.port)
+		if (!atomic_load(&l->disabled) || l->deaf || atomic_load(&l->closed) ||
+		    !l->addr.port)
 			continue;
 		l->deaf = shutdown(l->fd, SHUT_RD) == 0;
 		if (l->deaf)

@@ -38,7 +38,8 @@ static void on_shortage(struct message *m)
 {
 	struct shortage *s = (struct shortage *)m;
 
-	log_proxy(s->px, LOG_L_EMERG, "Proxy %s reached process FD limit (%s). Please check 'ulimit-n' and restart.",
+	log_proxy(s->px, LOG_L_EMERG,
+		  "Proxy %s reached process FD limit (%s). Please check 'ulimit-n' and restart.",
 		  s->px->name, strerror(s->err));
 	free(s);
 }
@@ -73,8 +74,9 @@ struct bind_job {
 
 static int job_error(struct bind_job *j, const char *what, int err, const char *hint)
 {
-	diag_error(j->d, j->b->at, "%s '%s': cannot %s %s: %s%s%s", proxy_kind(j->b->px), j->b->px->name, what, j->where,
-		   strerror(err), hint ? "\n" : "", hint ? hint : "");
+	diag_error(j->d, j->b->at, "%s '%s': cannot %s %s: %s%s%s", proxy_kind(j->b->px),
+		   j->b->px->name, what, j->where, strerror(err), hint ? "\n" : "",
+		   hint ? hint : "");
 	return -1;
 }
 
@@ -102,11 +104,14 @@ static int job_options(struct bind_job *j, int fd)
 	int v6only = b->v6only;
 
 	for (size_t i = 0; i < ARRAY_SIZE(o); i++)
-		if (o[i].value && setsockopt(fd, o[i].level, o[i].name, &o[i].value, sizeof(o[i].value)) < 0)
+		if (o[i].value &&
+		    setsockopt(fd, o[i].level, o[i].name, &o[i].value, sizeof(o[i].value)) < 0)
 			return job_error(j, o[i].words, errno, NULL);
-	if (v6 && (b->v6only || b->v4v6) && setsockopt(fd, SOL_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)) < 0)
+	if (v6 && (b->v6only || b->v4v6) &&
+	    setsockopt(fd, SOL_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)) < 0)
 		return job_error(j, "set v6only/v4v6 for", errno, NULL);
-	if (b->interface && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, b->interface, (socklen_t)strlen(b->interface)) < 0)
+	if (b->interface && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, b->interface,
+				       (socklen_t)strlen(b->interface)) < 0)
 		return job_error(j, "use the interface for", errno, b->interface);
 	return 0;
 }
@@ -130,10 +135,13 @@ static const char *bind_hint(const struct addr *a, int err, char *buf, size_t si
 {
 	switch (err) {
 	case EADDRINUSE:
-		return listener_who(a, buf, size) ? buf : "another program, or another bind line, listens there: `ss -ltnp` "
-							  "shows which; stop it or use another address";
+		return listener_who(a, buf, size)
+			       ? buf
+			       : "another program, or another bind line, listens there: `ss -ltnp` "
+				 "shows which; stop it or use another address";
 	case EADDRNOTAVAIL:
-		return "no interface of this host has this address: add it, or set net.ipv4.ip_nonlocal_bind, or write "
+		return "no interface of this host has this address: add it, or set "
+		       "net.ipv4.ip_nonlocal_bind, or write "
 		       "'transparent' on the bind line";
 	case EACCES:
 		return "ports below 1024 need root or CAP_NET_BIND_SERVICE";
@@ -203,7 +211,9 @@ static int job_unix(struct bind_job *j)
 	} else {
 		n = snprintf(temp, sizeof(temp), "%s.%d.tmp", path, (int)getpid());
 		if (n < 0 || (size_t)n >= sizeof(temp))
-			return job_error(j, "bind", ENAMETOOLONG, "the path of a unix socket has at most about 95 characters");
+			return job_error(
+				j, "bind", ENAMETOOLONG,
+				"the path of a unix socket has at most about 95 characters");
 		memcpy(un.sun_path, temp, (size_t)n + 1);
 		unlink(temp);
 	}
@@ -236,9 +246,11 @@ static int job_inherited(struct bind_job *j)
 	int fd = j->a->fd, listening = 0, one = 1;
 
 	if (getsockname(fd, (struct sockaddr *)&ss, &len) < 0)
-		return job_error(j, "use", errno, "fd@N takes a listening socket that the caller has opened");
+		return job_error(j, "use", errno,
+				 "fd@N takes a listening socket that the caller has opened");
 	addr_from_sockaddr(&j->addr, &ss);
-	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &olen) == 0 && !listening && job_listen(j, fd) < 0)
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &olen) == 0 && !listening &&
+	    job_listen(j, fd) < 0)
 		return -1;
 	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
@@ -306,16 +318,17 @@ static int bind_one(struct bind_job *j, const struct session_proto *proto)
 
 static const struct session_proto *proto_for(struct bind_conf *b, struct diag *d)
 {
-	const struct session_proto *p = b->proto ? session_proto_find(b->proto) : session_proto_for_mode(b->px->mode);
+	const struct session_proto *p =
+		b->proto ? session_proto_find(b->proto) : session_proto_for_mode(b->px->mode);
 
 	if (p && p->mode == b->px->mode)
 		return p;
 	if (b->proto)
-		diag_error(d, b->at, "%s '%s': 'proto %s' does not go with mode %s", proxy_kind(b->px), b->px->name, b->proto,
-			   proxy_mode_name(b->px->mode));
+		diag_error(d, b->at, "%s '%s': 'proto %s' does not go with mode %s",
+			   proxy_kind(b->px), b->px->name, b->proto, proxy_mode_name(b->px->mode));
 	else
-		diag_error(d, b->at, "%s '%s': mode %s has no listener in user space", proxy_kind(b->px), b->px->name,
-			   proxy_mode_name(b->px->mode));
+		diag_error(d, b->at, "%s '%s': mode %s has no listener in user space",
+			   proxy_kind(b->px), b->px->name, proxy_mode_name(b->px->mode));
 	return NULL;
 }
 
@@ -365,8 +378,11 @@ static int parse_default_shards(struct cfg_line *l)
 	if (cfg_want_args(l, 1, 1, "tune.listener.default-shards by-process|by-thread") < 0)
 		return -1;
 	if (strcmp(how, "by-process") && strcmp(how, "by-thread"))
-		return cfg_error(l, l->first_arg, "'tune.listener.default-shards' takes by-process (one shared socket) or "
-				 "by-thread (one socket per thread), not '%s'", how);
+		return cfg_error(
+			l, l->first_arg,
+			"'tune.listener.default-shards' takes by-process (one shared socket) or "
+			"by-thread (one socket per thread), not '%s'",
+			how);
 	l->cfg->global.reuseport_per_thread = strcmp(how, "by-thread") == 0;
 	return 0;
 }

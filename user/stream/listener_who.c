@@ -25,8 +25,10 @@ static unsigned long listening_inode(const char *table, unsigned int port)
 		unsigned int local_port, state;
 		unsigned long i;
 
-		if (sscanf(line, " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*s %*s %lu", &local_port, &state,
-			   &i) == 3 && local_port == port && state == TCP_LISTEN)
+		if (sscanf(line,
+			   " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s %*s %*s %lu",
+			   &local_port, &state, &i) == 3 &&
+		    local_port == port && state == TCP_LISTEN)
 			inode = i;
 	}
 	fclose(f);
@@ -92,7 +94,9 @@ bool listener_who(const struct addr *a, char *out, size_t size)
 		if (atoi(e->d_name) == getpid())
 			snprintf(out, size, "another 'bind' line of this configuration has it");
 		else
-			snprintf(out, size, "%s (pid %.16s) listens there: stop it, or use another address", name, e->d_name);
+			snprintf(out, size,
+				 "%s (pid %.16s) listens there: stop it, or use another address",
+				 name, e->d_name);
 	}
 	if (d)
 		closedir(d);

@@ -14,13 +14,13 @@
 struct queue_entry {
 	struct list node;
 	struct queue *q;
-	struct stream *stream;       /* NULL: has left, the message only frees */
+	struct stream *stream; /* NULL: has left, the message only frees */
 	struct loop *loop;
 	struct server *granted;
-	_Atomic int state;           /* enum queue_state; leaves WAITING under the lock */
+	_Atomic int state; /* enum queue_state; leaves WAITING under the lock */
 	uint64_t since_us;
 	uint64_t left_before, position;
-	bool delivered;              /* of the stream's worker */
+	bool delivered; /* of the stream's worker */
 	struct message wake;
 };
 
@@ -131,7 +131,8 @@ static bool serves_backend_queue(const struct server *s)
 		return false;
 	if (!s->backup)
 		return true;
-	return !atomic_load(&s->px->up_active) && ((s->px->options & PX_O_ALLBACKUPS) || is_first_backup(s));
+	return !atomic_load(&s->px->up_active) &&
+	       ((s->px->options & PX_O_ALLBACKUPS) || is_first_backup(s));
 }
 
 /* The older of the first in the server's own queue and the first in the backend's. Under the lock. */
@@ -181,7 +182,8 @@ void queue_scatter(struct server *s)
 		return;
 	pthread_mutex_lock(s->queue->lock);
 	list_for_each_entry_safe(e, tmp, &s->queue->waiting, node)
-		if (!e->stream->persistent || (s->px->options & (PX_O_REDISPATCH | PX_O_PERSIST)) == PX_O_REDISPATCH)
+		if (!e->stream->persistent ||
+		    (s->px->options & (PX_O_REDISPATCH | PX_O_PERSIST)) == PX_O_REDISPATCH)
 			entry_resolve(e, QUEUE_REPICK, NULL);
 	pthread_mutex_unlock(s->queue->lock);
 }

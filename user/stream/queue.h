@@ -15,10 +15,10 @@ struct queue_entry;
 
 struct queue {
 	_Atomic uint32_t length, length_max;
-	_Atomic uint64_t left;       /* how many have left it in turn: the difference is %sq / %bq */
-	pthread_mutex_t *lock;       /* the backend's */
-	pthread_mutex_t own_lock;    /* in a backend's queue */
-	struct list waiting;         /* struct queue_entry, oldest first; under lock */
+	_Atomic uint64_t left;    /* how many have left it in turn: the difference is %sq / %bq */
+	pthread_mutex_t *lock;    /* the backend's */
+	pthread_mutex_t own_lock; /* in a backend's queue */
+	struct list waiting;      /* struct queue_entry, oldest first; under lock */
 };
 
 /* Makes the queues of all backends and servers. Control thread, before the workers start. */

@@ -5,9 +5,9 @@
  */
 #include "stream/splice.h"
 
-#define TURN_BYTES  (1 << 20) /* of one direction per round, so that others get theirs */
+#define TURN_BYTES (1 << 20) /* of one direction per round, so that others get theirs */
 
-#define SMALL_MOVES 3         /* turns in a row that moved less than SMALL_BYTES: messages again */
+#define SMALL_MOVES 3 /* turns in a row that moved less than SMALL_BYTES: messages again */
 #define SMALL_BYTES 8192
 
 void relay_init(struct relay *r, struct conn *from, struct conn *to, bool may_pipe)

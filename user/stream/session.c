@@ -172,7 +172,8 @@ static void session_start(struct session *s)
 		return;
 	}
 	c->cum_sess++;
-	rate_note(&c->sess_sec, &c->sess_cur, &c->sess_prev, &c->sess_max, this_loop->now_ms / 1000);
+	rate_note(&c->sess_sec, &c->sess_cur, &c->sess_prev, &c->sess_max,
+		  this_loop->now_ms / 1000);
 	if (s->client.flags & CONN_HANDSHAKE)
 		return;
 	s->proto->start(s);
@@ -211,7 +212,8 @@ void session_accept(struct listener *l, int fd, const struct addr *src)
 	rate_note(&c->conn_sec, &c->conn_cur, &c->conn_prev, &c->conn_max, now_s);
 	if (!s) {
 		close(fd);
-		atomic_fetch_sub_explicit(&worker_loads[this_loop->tid].sessions, 1, memory_order_relaxed);
+		atomic_fetch_sub_explicit(&worker_loads[this_loop->tid].sessions, 1,
+					  memory_order_relaxed);
 		listener_uncount(l);
 		return;
 	}
@@ -221,7 +223,8 @@ void session_accept(struct listener *l, int fd, const struct addr *src)
 		session_delete(s);
 		return;
 	}
-	if (conn_open(&s->client, fd, l->bind->transport ? l->bind->transport : &transport_plain, on_handshake, s)) {
+	if (conn_open(&s->client, fd, l->bind->transport ? l->bind->transport : &transport_plain,
+		      on_handshake, s)) {
 		session_delete(s);
 		return;
 	}
@@ -324,7 +327,8 @@ static void kill_in_worker(struct loop *l, void *arg)
 			stream_kill(t, k->cause);
 	if (k->what != KILL_ALL && k->what != KILL_FRONTEND)
 		return;
-	list_for_each_entry_safe(s, stmp, worker_sessions(), node) { /* also those without a stream */
+	list_for_each_entry_safe(s, stmp, worker_sessions(),
+				 node) { /* also those without a stream */
 		if ((k->what == KILL_FRONTEND && s->fe != k->object) || (s->flags & SESS_KILLED))
 			continue;
 		s->flags |= SESS_KILLED;

@@ -15,9 +15,9 @@ struct listener;
 struct vars;
 
 struct session_proto {
-	const char *name;          /* `proto NAME` on bind lines; "tcp", "h1", "h2" */
+	const char *name; /* `proto NAME` on bind lines; "tcp", "h1", "h2" */
 	enum proxy_mode mode;
-	size_t bytes;              /* the protocol's part behind struct session, in one allocation */
+	size_t bytes; /* the protocol's part behind struct session, in one allocation */
 	/* The connection is accepted, L4 rules passed, transport established. Must not free the session before returning. */
 	void (*start)(struct session *s);
 	/* Soft stop or frontend shutdown: finish what runs, close when idle. */
@@ -35,18 +35,18 @@ const struct session_proto *session_proto_find(const char *name);
 const struct session_proto *session_proto_for_mode(enum proxy_mode mode);
 
 struct session {
-	struct list node;            /* the worker's sessions */
+	struct list node; /* the worker's sessions */
 	struct conn client;
 	const struct session_proto *proto;
 	struct listener *listener;
 	struct proxy *fe;
-	struct addr src, dst;        /* dst is read from the socket when first asked for: session_dst() */
-	uint64_t accept_us;          /* loop time */
-	int64_t accept_wall_us;      /* CLOCK_REALTIME */
-	uint32_t id;                 /* unique per process with the thread in it */
+	struct addr src, dst; /* dst is read from the socket when first asked for: session_dst() */
+	uint64_t accept_us;   /* loop time */
+	int64_t accept_wall_us; /* CLOCK_REALTIME */
+	uint32_t id;            /* unique per process with the thread in it */
 	uint32_t flags;
-	struct vars *vars;           /* policy: sess scope; NULL when empty */
-	void *tracked;               /* policy: stick counters */
+	struct vars *vars; /* policy: sess scope; NULL when empty */
+	void *tracked;     /* policy: stick counters */
 	char proto_part[] __attribute__((aligned(8)));
 };
 enum { SESS_DST_KNOWN = 1, SESS_COUNTED_FE = 2, SESS_DRAINING = 4, SESS_KILLED = 8 };
@@ -64,7 +64,6 @@ static inline void *session_part(struct session *s)
 {
 	return s->proto_part;
 }
-
 
 /* ---- the whole process: control thread ---- */
 /* Connections now open, over all threads; and since the start. */
@@ -90,11 +89,12 @@ void sessions_kill_stream(uint64_t id, char cause);
 struct listener_tap {
 	struct io io;
 	struct listener *listener;
-	struct timer again;          /* descriptors are short, or the session rate is reached: try again later */
-	uint32_t batch;              /* connections to accept per event */
-	uint64_t last_poll;          /* loop.polls at the last event */
-	bool off;                    /* taken out of epoll: a limit is reached */
-	struct list node;            /* the worker's taps */
+	struct timer
+		again;  /* descriptors are short, or the session rate is reached: try again later */
+	uint32_t batch; /* connections to accept per event */
+	uint64_t last_poll; /* loop.polls at the last event */
+	bool off;           /* taken out of epoll: a limit is reached */
+	struct list node;   /* the worker's taps */
 };
 
 /* A listening socket of this process: one per bind address (and thread with reuseport). */
@@ -105,17 +105,17 @@ struct listener {
 	const struct session_proto *proto;
 	struct addr addr;
 	const char *path;
-	int tid;                     /* -1: shared by all workers */
-	bool is_ip6;                 /* the family decides the words of address hashes */
-	bool accepts_mapped;         /* IPv6 that takes IPv4 clients too */
-	_Atomic bool paused;         /* a limit is reached in at least one worker */
-	_Atomic bool disabled;       /* `disable frontend`, SIGTTOU */
-	bool deaf;                   /* its socket does not listen meanwhile (control thread) */
+	int tid;               /* -1: shared by all workers */
+	bool is_ip6;           /* the family decides the words of address hashes */
+	bool accepts_mapped;   /* IPv6 that takes IPv4 clients too */
+	_Atomic bool paused;   /* a limit is reached in at least one worker */
+	_Atomic bool disabled; /* `disable frontend`, SIGTTOU */
+	bool deaf;             /* its socket does not listen meanwhile (control thread) */
 	int backlog;
 	_Atomic bool closed;
 	_Atomic uint32_t conns, conns_max;
-	struct listener_tap *taps;   /* [worker_count] */
-	struct list node;            /* listeners() */
+	struct listener_tap *taps; /* [worker_count] */
+	struct list node;          /* listeners() */
 };
 /* All listening sockets. */
 struct list *listeners(void);

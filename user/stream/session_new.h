@@ -12,6 +12,8 @@ void session_accept(struct listener *l, int fd, const struct addr *src);
 /* A connection counted by listener_count() has ended. Any worker. */
 void listener_uncount(struct listener *l);
 /* How many sessions each worker has or was just given, for spreading new ones; counted by who gives. */
-extern struct worker_load { _Atomic uint32_t sessions; } CACHE_ALIGNED worker_loads[MAX_WORKERS];
+extern struct worker_load {
+	_Atomic uint32_t sessions;
+} CACHE_ALIGNED worker_loads[MAX_WORKERS];
 
 #endif

@@ -35,14 +35,14 @@ extern const struct splice_engine engine_copy, engine_pipe;
 struct relay {
 	struct conn *from, *to;
 	const struct splice_engine *engine;
-	struct segment *held;        /* read and not yet written (copy) */
-	struct pipe_pair *pipe;      /* the same (pipe): NULL while empty */
-	uint64_t read, written;      /* bytes */
-	uint32_t piped;              /* bytes in the pipe */
-	uint8_t streak;              /* full (copy) or small (pipe) moves in a row */
-	bool may_pipe;               /* the traffic may use the pipe engine */
-	bool eof;                    /* nothing more is read: end of stream, or relay_stop_reading() */
-	bool ended;                  /* RELAY_END was returned */
+	struct segment *held;   /* read and not yet written (copy) */
+	struct pipe_pair *pipe; /* the same (pipe): NULL while empty */
+	uint64_t read, written; /* bytes */
+	uint32_t piped;         /* bytes in the pipe */
+	uint8_t streak;         /* full (copy) or small (pipe) moves in a row */
+	bool may_pipe;          /* the traffic may use the pipe engine */
+	bool eof;               /* nothing more is read: end of stream, or relay_stop_reading() */
+	bool ended;             /* RELAY_END was returned */
 };
 
 /* @may_pipe: the configuration allows splice(2) in this direction. */
@@ -72,8 +72,8 @@ void pipe_give(struct pipe_pair *p, bool empty);
 /* Closes this thread's stock. */
 void pipes_trim(void);
 struct pipe_pair {
-	int in, out;                 /* write end, read end */
-	uint32_t bytes;              /* capacity */
+	int in, out;    /* write end, read end */
+	uint32_t bytes; /* capacity */
 	struct pipe_pair *next;
 };
 

@@ -23,14 +23,16 @@ static int parse_tune_splice(struct cfg_line *l)
 			return 0;
 		}
 	}
-	return cfg_error(l, l->first_arg, "'tune.splice' takes auto, pipe or copy, not '%s'", cfg_arg(l, 0));
+	return cfg_error(l, l->first_arg, "'tune.splice' takes auto, pipe or copy, not '%s'",
+			 cfg_arg(l, 0));
 }
 
 static int parse_pipesize(struct cfg_line *l)
 {
 	int64_t v;
 
-	if (cfg_want_args(l, 1, 1, "tune.pipesize <bytes>") < 0 || cfg_arg_i64(l, 0, 4096, 1 << 20, &v) < 0)
+	if (cfg_want_args(l, 1, 1, "tune.pipesize <bytes>") < 0 ||
+	    cfg_arg_i64(l, 0, 4096, 1 << 20, &v) < 0)
 		return -1;
 	splice_pipe_bytes = (uint32_t)v;
 	return 0;
@@ -40,19 +42,24 @@ static int parse_maxpipes(struct cfg_line *l)
 {
 	int64_t v;
 
-	if (cfg_want_args(l, 1, 1, "maxpipes <number>") < 0 || cfg_arg_i64(l, 0, 0, 1 << 24, &v) < 0)
+	if (cfg_want_args(l, 1, 1, "maxpipes <number>") < 0 ||
+	    cfg_arg_i64(l, 0, 0, 1 << 24, &v) < 0)
 		return -1;
 	splice_max_pipes = (uint32_t)v;
 	return 0;
 }
 
 static const struct cfg_keyword keywords[] = {
-	{ "tune.splice", CFG_GLOBAL, parse_tune_splice, KERNEL_EXACT, NULL, "tune.splice auto|pipe|copy",
-	  "How bytes move between two sockets: auto (default) copies small messages and splices bulk.", 0 },
+	{ "tune.splice", CFG_GLOBAL, parse_tune_splice, KERNEL_EXACT, NULL,
+	  "tune.splice auto|pipe|copy",
+	  "How bytes move between two sockets: auto (default) copies small messages and splices "
+	  "bulk.",
+	  0 },
 	{ "tune.pipesize", CFG_GLOBAL, parse_pipesize, KERNEL_EXACT, NULL, "tune.pipesize <bytes>",
 	  "Size of the pipes that splice(2) uses; default 524288.", 0 },
 	{ "maxpipes", CFG_GLOBAL, parse_maxpipes, KERNEL_EXACT, NULL, "maxpipes <number>",
-	  "How many pipes may hold data at a time, over all threads; beyond that bytes are copied.", 0 },
+	  "How many pipes may hold data at a time, over all threads; beyond that bytes are copied.",
+	  0 },
 };
 
 static void check_nosplice(struct config *cfg, struct diag *d)

@@ -146,7 +146,8 @@ void stream_set_backend(struct stream *s, struct proxy *be)
 	note_max(&be->be_conns_max, atomic_fetch_add(&be->be_conns, 1) + 1);
 	c = &be->be_count[this_loop->tid];
 	c->cum_sess++;
-	rate_note(&c->sess_sec, &c->sess_cur, &c->sess_prev, &c->sess_max, this_loop->now_ms / 1000);
+	rate_note(&c->sess_sec, &c->sess_cur, &c->sess_prev, &c->sess_max,
+		  this_loop->now_ms / 1000);
 }
 
 void stream_count_bytes(struct stream *s, uint64_t in, uint64_t out)

@@ -15,16 +15,21 @@ struct upstream;
 
 /* Why a stream is not running; also printed by `show sess`. Several may be set. */
 enum stream_wait {
-	WAIT_CLIENT_DATA = 1 << 0, WAIT_SERVER_DATA = 1 << 1,
-	WAIT_CLIENT_ROOM = 1 << 2, WAIT_SERVER_ROOM = 1 << 3,
-	WAIT_QUEUE = 1 << 4, WAIT_CONNECT = 1 << 5, WAIT_TIMER = 1 << 6, WAIT_OTHER = 1 << 7,
+	WAIT_CLIENT_DATA = 1 << 0,
+	WAIT_SERVER_DATA = 1 << 1,
+	WAIT_CLIENT_ROOM = 1 << 2,
+	WAIT_SERVER_ROOM = 1 << 3,
+	WAIT_QUEUE = 1 << 4,
+	WAIT_CONNECT = 1 << 5,
+	WAIT_TIMER = 1 << 6,
+	WAIT_OTHER = 1 << 7,
 };
 
 enum step_result {
-	STEP_NEXT,  /* go on with the next row */
-	STEP_GOTO,  /* s->next_step was set by stream_goto() */
-	STEP_WAIT,  /* s->waits says for what; the same step is called again when it happens */
-	STEP_END,   /* the stream is over: its last step ("end") runs, which calls stream_fini() and frees it */
+	STEP_NEXT, /* go on with the next row */
+	STEP_GOTO, /* s->next_step was set by stream_goto() */
+	STEP_WAIT, /* s->waits says for what; the same step is called again when it happens */
+	STEP_END, /* the stream is over: its last step ("end") runs, which calls stream_fini() and frees it */
 };
 struct stream_step {
 	const char *name;
@@ -32,44 +37,48 @@ struct stream_step {
 };
 
 /* Termination state, first and second character (manual 8.5). 0 means '-'. */
-struct stream_times { /* loop microseconds; 0: did not happen */
-	uint64_t start;       /* accept, or first byte of the request in http after the first */
-	uint64_t request;     /* request complete (http) */
-	uint64_t queue_done;  /* left the queue / server chosen */
+struct stream_times {        /* loop microseconds; 0: did not happen */
+	uint64_t start;      /* accept, or first byte of the request in http after the first */
+	uint64_t request;    /* request complete (http) */
+	uint64_t queue_done; /* left the queue / server chosen */
 	uint64_t connected;
-	uint64_t response;    /* response head complete (http) */
+	uint64_t response; /* response head complete (http) */
 	uint64_t end;
-	uint64_t idle_us;     /* http: time before the request's first byte (%Ti) */
+	uint64_t idle_us; /* http: time before the request's first byte (%Ti) */
 };
 
 struct stream {
-	struct list node;            /* the worker's streams, for `show sess` and kills */
+	struct list node; /* the worker's streams, for `show sess` and kills */
 	struct session *sess;
-	struct proxy *be;            /* the frontend itself (listen) or what use_backend chose */
-	struct server *srv;          /* chosen server, NULL before */
-	struct server *avoid;        /* redispatch: the one that failed */
+	struct proxy *be;     /* the frontend itself (listen) or what use_backend chose */
+	struct server *srv;   /* chosen server, NULL before */
+	struct server *avoid; /* redispatch: the one that failed */
 	const struct stream_step *steps; /* table, ended by a row without name */
 	uint16_t step, next_step;
 	uint16_t waits;
 	uint16_t flags;
 	char term_cause, term_phase; /* first two characters of the termination state */
 	uint8_t retries;             /* done so far */
-	bool redispatched, persistent; /* persistent: the server was forced (cookie, stick, use-server) */
-	uint8_t connect_state;       /* of step_connect_server */
+	bool redispatched,
+		persistent;    /* persistent: the server was forced (cookie, stick, use-server) */
+	uint8_t connect_state; /* of step_connect_server */
 	struct task task;
-	struct timer timer;          /* the one that is next; protocols re-arm it */
+	struct timer timer; /* the one that is next; protocols re-arm it */
 	struct stream_times t;
 	int64_t start_wall_us;
 	uint64_t bytes_in, bytes_out; /* client->server, server->client */
-	struct upstream *up;         /* connection to the server, stream/upstream.h; NULL when none */
-	struct queue_entry *queued;  /* waiting in a queue (stream/queue.h) */
+	struct upstream *up; /* connection to the server, stream/upstream.h; NULL when none */
+	struct queue_entry *queued; /* waiting in a queue (stream/queue.h) */
 	const struct upstream_hooks *hooks;
 	uint64_t queue_pos_be, queue_pos_srv; /* for %bq/%sq */
-	struct vars *vars;           /* txn/req/res scopes (policy/vars.h) */
+	struct vars *vars;                    /* txn/req/res scopes (policy/vars.h) */
 	uint64_t id;
 };
 enum {
-	STREAM_COUNTED_BE = 1, STREAM_HOLDS_SLOT = 2, STREAM_LOGGED = 4, STREAM_KILLED = 8,
+	STREAM_COUNTED_BE = 1,
+	STREAM_HOLDS_SLOT = 2,
+	STREAM_LOGGED = 4,
+	STREAM_KILLED = 8,
 	STREAM_IN_QUEUE = 16,
 	STREAM_EXPIRED = 32, /* the timer fired: the step that armed it clears this */
 };

@@ -39,7 +39,8 @@ static int parse_option(struct cfg_line *l)
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(option_bits); i++) {
 		/* the row's second word is the line's */
-		if (strcmp(option_bits[i].name + strlen("option "), l->words[l->first_arg - 1].z) == 0)
+		if (strcmp(option_bits[i].name + strlen("option "), l->words[l->first_arg - 1].z) ==
+		    0)
 			set_bits(l, option_bits[i].bits);
 	}
 	return 0;
@@ -64,7 +65,8 @@ static int parse_rate_limit(struct cfg_line *l)
 {
 	int64_t v;
 
-	if (cfg_want_args(l, 1, 1, "rate-limit sessions <rate>") < 0 || cfg_arg_i64(l, 0, 0, 1000000, &v) < 0)
+	if (cfg_want_args(l, 1, 1, "rate-limit sessions <rate>") < 0 ||
+	    cfg_arg_i64(l, 0, 0, 1000000, &v) < 0)
 		return -1;
 	l->px->rate_limit_sessions = (uint32_t)v;
 	return 0;
@@ -92,7 +94,8 @@ static int source_address(struct cfg_line *l, int i, struct sockaddr_storage **o
 static int parse_source(struct cfg_line *l)
 {
 	if (cfg_argc(l) > 1)
-		return cfg_error(l, l->first_arg + 1, "'source' takes an address here; 'usesrc' and 'interface' are not "
+		return cfg_error(l, l->first_arg + 1,
+				 "'source' takes an address here; 'usesrc' and 'interface' are not "
 				 "available yet");
 	return source_address(l, l->first_arg, &l->px->source);
 }
@@ -107,11 +110,14 @@ static int parse_server_source(struct cfg_line *l, int *i, struct server *s)
 
 #define BE (CFG_DEFAULTS | CFG_BACKEND)
 #define FE (CFG_DEFAULTS | CFG_FRONTEND)
-#define NO_SOCKET "there is no socket on this host: client and server keep their connection alive themselves"
+#define NO_SOCKET                                                                         \
+	"there is no socket on this host: client and server keep their connection alive " \
+	"themselves"
 
 static const struct cfg_keyword keywords[] = {
-	{ "option abortonclose", BE, parse_option, KERNEL_APPROX, "nothing queues, so nothing is dropped from a queue",
-	  "option abortonclose", "A client that has closed while it waits in a queue or for the connection is dropped.",
+	{ "option abortonclose", BE, parse_option, KERNEL_APPROX,
+	  "nothing queues, so nothing is dropped from a queue", "option abortonclose",
+	  "A client that has closed while it waits in a queue or for the connection is dropped.",
 	  CFG_CAN_NEGATE },
 	{ "option nolinger", CFG_ANY_PROXY, parse_option, KERNEL_EXACT, NULL, "option nolinger",
 	  "Connections of this side are closed with a reset.", CFG_CAN_NEGATE },
@@ -121,18 +127,27 @@ static const struct cfg_keyword keywords[] = {
 	  "TCP keep-alive packets to clients.", CFG_CAN_NEGATE },
 	{ "option srvtcpka", BE, parse_option, KERNEL_APPROX, NO_SOCKET, "option srvtcpka",
 	  "TCP keep-alive packets to servers.", CFG_CAN_NEGATE },
-	{ "option splice-auto", CFG_ANY_PROXY, parse_option, KERNEL_EXACT, NULL, "option splice-auto",
-	  "Bulk is spliced in both directions: lbd's default; 'no option splice-auto' always copies.", CFG_CAN_NEGATE },
-	{ "option splice-request", CFG_ANY_PROXY, parse_option, KERNEL_EXACT, NULL, "option splice-request",
-	  "Bulk from clients to servers is spliced: lbd's default.", CFG_CAN_NEGATE },
-	{ "option splice-response", CFG_ANY_PROXY, parse_option, KERNEL_EXACT, NULL, "option splice-response",
-	  "Bulk from servers to clients is spliced: lbd's default.", CFG_CAN_NEGATE },
-	{ "option redispatch", BE, parse_redispatch, KERNEL_APPROX, "the client repeats its own SYN, which is picked again "
-	  "when the server is down", "option redispatch [<interval>]",
-	  "Retries may go to another server: on every Nth retry, or with -N on the Nth before the last (default -1).",
+	{ "option splice-auto", CFG_ANY_PROXY, parse_option, KERNEL_EXACT, NULL,
+	  "option splice-auto",
+	  "Bulk is spliced in both directions: lbd's default; 'no option splice-auto' always "
+	  "copies.",
 	  CFG_CAN_NEGATE },
-	{ "rate-limit sessions", FE, parse_rate_limit, KERNEL_NEVER, "the rate of new sessions is limited by the listener",
-	  "rate-limit sessions <rate>", "New sessions per second that the frontend accepts; more wait in the backlog.", 0 },
+	{ "option splice-request", CFG_ANY_PROXY, parse_option, KERNEL_EXACT, NULL,
+	  "option splice-request", "Bulk from clients to servers is spliced: lbd's default.",
+	  CFG_CAN_NEGATE },
+	{ "option splice-response", CFG_ANY_PROXY, parse_option, KERNEL_EXACT, NULL,
+	  "option splice-response", "Bulk from servers to clients is spliced: lbd's default.",
+	  CFG_CAN_NEGATE },
+	{ "option redispatch", BE, parse_redispatch, KERNEL_APPROX,
+	  "the client repeats its own SYN, which is picked again "
+	  "when the server is down",
+	  "option redispatch [<interval>]",
+	  "Retries may go to another server: on every Nth retry, or with -N on the Nth before the "
+	  "last (default -1).",
+	  CFG_CAN_NEGATE },
+	{ "rate-limit sessions", FE, parse_rate_limit, KERNEL_NEVER,
+	  "the rate of new sessions is limited by the listener", "rate-limit sessions <rate>",
+	  "New sessions per second that the frontend accepts; more wait in the backlog.", 0 },
 	{ "source", BE, parse_source, KERNEL_EXACT, NULL, "source <address>[:<port>]",
 	  "The address that connections to servers come from.", 0 },
 };

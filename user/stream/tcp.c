@@ -19,16 +19,16 @@
 #include "stream/upstream.h"
 
 struct side {
-	uint64_t active_ms;  /* last read or write */
-	bool fin;            /* shut in one direction: the -fin timeout counts */
+	uint64_t active_ms; /* last read or write */
+	bool fin;           /* shut in one direction: the -fin timeout counts */
 };
 
 struct tcp_stream {
-	struct stream s;     /* first */
+	struct stream s; /* first */
 	struct relay req, res;
 	struct side client, server;
 	struct tcp_inspect inspect;
-	uint64_t armed_ms;   /* when the timer fires */
+	uint64_t armed_ms; /* when the timer fires */
 };
 
 static struct tcp_stream *tcp_of(struct stream *s)
@@ -36,7 +36,15 @@ static struct tcp_stream *tcp_of(struct stream *s)
 	return container_of(s, struct tcp_stream, s);
 }
 
-enum { STEP_RULES, STEP_BACKEND, STEP_BACKEND_RULES, STEP_PICK, STEP_CONNECT, STEP_COPY, STEP_CLOSE };
+enum {
+	STEP_RULES,
+	STEP_BACKEND,
+	STEP_BACKEND_RULES,
+	STEP_PICK,
+	STEP_CONNECT,
+	STEP_COPY,
+	STEP_CLOSE
+};
 
 /* ---- events ---- */
 
@@ -80,7 +88,9 @@ static enum step_result tcp_backend_rules(struct stream *s)
 
 static enum step_result tcp_choose_backend(struct stream *s)
 {
-	struct smp_ctx ctx = { .sess = s->sess, .stream = s, .final = true, .scratch = worker_scratch() };
+	struct smp_ctx ctx = {
+		.sess = s->sess, .stream = s, .final = true, .scratch = worker_scratch()
+	};
 	struct proxy *be;
 	bool more = false;
 
@@ -120,8 +130,8 @@ static bool side_is_awaited(const struct relay *from, const struct relay *to)
 	return (!from->eof && !relay_held(from)) || relay_held(to);
 }
 
-static uint64_t side_due_ms(const struct stream *s, const struct side *side, const struct relay *from,
-			    const struct relay *to)
+static uint64_t side_due_ms(const struct stream *s, const struct side *side,
+			    const struct relay *from, const struct relay *to)
 {
 	uint32_t timeout = side_timeout(s, side);
 
@@ -165,7 +175,8 @@ static void tcp_check_timeouts(struct tcp_stream *t)
 	}
 	if (side_due_ms(&t->s, &t->server, &t->res, &t->req) <= now) {
 		if (t->s.be->timeout.tunnel && !t->server.fin)
-			t->s.up->conn.flags |= CONN_NO_LINGER; /* a dead tunnel is cut, as haproxy does it */
+			t->s.up->conn.flags |=
+				CONN_NO_LINGER; /* a dead tunnel is cut, as haproxy does it */
 		side_expired(&t->s, 's', &t->res, &t->req);
 		be->srv_aborts++;
 		srv->srv_aborts++;
@@ -191,7 +202,8 @@ static void tcp_note_abort(struct tcp_stream *t, const struct conn *c)
 }
 
 /* One direction: false when the stream is over by an error. */
-static bool tcp_move(struct tcp_stream *t, struct relay *r, struct side *from, struct side *to, bool *again)
+static bool tcp_move(struct tcp_stream *t, struct relay *r, struct side *from, struct side *to,
+		     bool *again)
 {
 	uint64_t read = r->read, written = r->written;
 	enum relay_result result;
@@ -217,9 +229,11 @@ static bool tcp_move(struct tcp_stream *t, struct relay *r, struct side *from, s
 }
 
 /* A direction has ended: the receiver is told, unless all is over and close() tells both. Only a -fin timeout starts anew. */
-static void tcp_pass_end(struct tcp_stream *t, struct relay *r, const struct relay *other, struct side *to)
+static void tcp_pass_end(struct tcp_stream *t, struct relay *r, const struct relay *other,
+			 struct side *to)
 {
-	uint32_t fin = to == &t->client ? t->s.sess->fe->timeout.client_fin : t->s.be->timeout.server_fin;
+	uint32_t fin =
+		to == &t->client ? t->s.sess->fe->timeout.client_fin : t->s.be->timeout.server_fin;
 
 	if (!r->ended || other->ended || (r->to->flags & CONN_WR_SHUT))
 		return;
@@ -369,15 +383,19 @@ static void tcp_kill(struct session *sess, char cause)
 	struct tcp_stream *t = session_part(sess);
 
 	t->s.flags |= STREAM_KILLED;
-	stream_set_term(&t->s, cause, t->s.step == STEP_COPY ? 'D' : t->s.step == STEP_CONNECT ? 'C' : 'Q');
+	stream_set_term(&t->s, cause,
+			t->s.step == STEP_COPY      ? 'D'
+			: t->s.step == STEP_CONNECT ? 'C'
+						    : 'Q');
 	stream_wake(&t->s);
 }
 
 static void describe_conn(struct strbuf *out, const char *name, const struct conn *c)
 {
 	strbuf_addf(out, " %s[fd=%d,%s%s%s%s%s]", name, c->io.fd, c->xprt ? c->xprt->name : "-",
-		    c->flags & CONN_CONNECTING ? ",connecting" : "", c->flags & CONN_EOF ? ",eof" : "",
-		    c->flags & CONN_WR_SHUT ? ",shut" : "", c->flags & CONN_ERROR ? ",error" : "");
+		    c->flags & CONN_CONNECTING ? ",connecting" : "",
+		    c->flags & CONN_EOF ? ",eof" : "", c->flags & CONN_WR_SHUT ? ",shut" : "",
+		    c->flags & CONN_ERROR ? ",error" : "");
 }
 
 static void tcp_describe(struct session *sess, struct strbuf *out)
@@ -386,17 +404,23 @@ static void tcp_describe(struct session *sess, struct strbuf *out)
 	char src[ADDR_TEXT_MAX];
 
 	strbuf_addf(out, "0x%llx: proto=%s src=%s fe=%s be=%s srv=%s ts=%02x age=%llus step=%s",
-		    (unsigned long long)t->s.id, sess->src.family == ADDR_IP6 ? "tcpv6" :
-		    sess->src.family == ADDR_UNIX ? "unix_stream" : "tcpv4", addr_text(&sess->src, src, sizeof(src)),
-		    sess->fe->name, t->s.be ? t->s.be->name : "<NONE>", t->s.srv ? t->s.srv->name : "<none>", t->s.waits,
-		    (unsigned long long)(this_loop->now_us - sess->accept_us) / 1000000, steps[t->s.step].name);
+		    (unsigned long long)t->s.id,
+		    sess->src.family == ADDR_IP6    ? "tcpv6"
+		    : sess->src.family == ADDR_UNIX ? "unix_stream"
+						    : "tcpv4",
+		    addr_text(&sess->src, src, sizeof(src)), sess->fe->name,
+		    t->s.be ? t->s.be->name : "<NONE>", t->s.srv ? t->s.srv->name : "<none>",
+		    t->s.waits, (unsigned long long)(this_loop->now_us - sess->accept_us) / 1000000,
+		    steps[t->s.step].name);
 	describe_conn(out, "s0", &sess->client);
 	if (t->s.up)
 		describe_conn(out, "s1", &t->s.up->conn);
 	if (t->req.from)
-		strbuf_addf(out, " rq[%s,in=%llu,held=%llu] rp[%s,in=%llu,held=%llu]", t->req.engine->name,
-			    (unsigned long long)t->req.read, (unsigned long long)relay_held(&t->req), t->res.engine->name,
-			    (unsigned long long)t->res.read, (unsigned long long)relay_held(&t->res));
+		strbuf_addf(out, " rq[%s,in=%llu,held=%llu] rp[%s,in=%llu,held=%llu]",
+			    t->req.engine->name, (unsigned long long)t->req.read,
+			    (unsigned long long)relay_held(&t->req), t->res.engine->name,
+			    (unsigned long long)t->res.read,
+			    (unsigned long long)relay_held(&t->res));
 	strbuf_addc(out, '\n');
 }
 

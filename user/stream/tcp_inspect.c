@@ -8,7 +8,8 @@
 
 struct slice tcp_inspect_data(const struct tcp_inspect *in)
 {
-	return in->data ? slice_make(in->data->data + in->data->start, segment_len(in->data)) : SLICE_NONE;
+	return in->data ? slice_make(in->data->data + in->data->start, segment_len(in->data))
+			: SLICE_NONE;
 }
 
 void tcp_inspect_fini(struct tcp_inspect *in)
@@ -41,7 +42,8 @@ static void read_more(struct tcp_inspect *in, struct conn *c)
 /* No more data will come, or no more is waited for: fetches must answer with what is there. */
 static bool is_final(const struct tcp_inspect *in, const struct conn *c, uint32_t delay_ms)
 {
-	return in->ended || !delay_ms || (c->flags & (CONN_EOF | CONN_ERROR)) || (in->data && !segment_room(in->data));
+	return in->ended || !delay_ms || (c->flags & (CONN_EOF | CONN_ERROR)) ||
+	       (in->data && !segment_room(in->data));
 }
 
 static enum step_result refused(struct stream *s, char cause)

@@ -10,9 +10,9 @@
 #include "stream/stream.h"
 
 struct tcp_inspect {
-	struct segment *data;         /* what the client has sent so far; NULL: nothing */
+	struct segment *data; /* what the client has sent so far; NULL: nothing */
 	struct rule_progress progress;
-	bool armed, ended;            /* inspect-delay runs; it is over */
+	bool armed, ended; /* inspect-delay runs; it is over */
 };
 
 /* Runs the content rules of @px. NEXT: go on; END: refused, s->term_* says why. */

@@ -111,7 +111,8 @@ static enum step_result got_server(struct stream *s, struct server *srv)
 	c->cum_sess++;
 	c->cum_lbconn += !s->persistent;
 	c->last_session_s = (uint64_t)s->start_wall_us / 1000000;
-	rate_note(&c->sess_sec, &c->sess_cur, &c->sess_prev, &c->sess_max, this_loop->now_ms / 1000);
+	rate_note(&c->sess_sec, &c->sess_cur, &c->sess_prev, &c->sess_max,
+		  this_loop->now_ms / 1000);
 	be_count(s)->cum_lbconn += !s->persistent;
 	be_count(s)->last_session_s = c->last_session_s;
 	return STEP_NEXT;
@@ -133,7 +134,8 @@ void upstream_release_slot(struct stream *s)
 }
 
 /* Into the queue of @srv, or (NULL) of the backend. */
-static enum step_result enter_queue(struct stream *s, struct server *srv, const struct pick_request *r)
+static enum step_result enter_queue(struct stream *s, struct server *srv,
+				    const struct pick_request *r)
 {
 	uint32_t wait_ms = s->be->timeout.queue ? s->be->timeout.queue : s->be->timeout.connect;
 	uint32_t now, max;
@@ -151,7 +153,8 @@ static enum step_result enter_queue(struct stream *s, struct server *srv, const 
 		while (now > max && !atomic_compare_exchange_weak(&srv->load.queued_max, &max, now))
 			;
 	} else {
-		srv = balance_pick(s->be, r); /* has one become free between the pick and the queue? */
+		srv = balance_pick(s->be,
+				   r); /* has one become free between the pick and the queue? */
 	}
 	if (srv)
 		queue_feed(srv);
@@ -159,7 +162,8 @@ static enum step_result enter_queue(struct stream *s, struct server *srv, const 
 }
 
 /* The server is full: wait for it, or choose again when that is allowed, or fail. */
-static enum step_result wait_for_server(struct stream *s, struct server *srv, const struct pick_request *r)
+static enum step_result wait_for_server(struct stream *s, struct server *srv,
+					const struct pick_request *r)
 {
 	if (!srv->maxqueue || queue_length(srv->queue) < srv->maxqueue)
 		return enter_queue(s, srv, r);
@@ -191,7 +195,9 @@ static enum step_result choose_server(struct stream *s)
 		r.dst = session_dst(s->sess);
 	if (s->be->balance->algo->wants_sample) {
 		arena_reset(worker_scratch());
-		smp = (struct smp_ctx){ .sess = s->sess, .stream = s, .final = true, .scratch = worker_scratch() };
+		smp = (struct smp_ctx){
+			.sess = s->sess, .stream = s, .final = true, .scratch = worker_scratch()
+		};
 		if (s->hooks->sample_ctx)
 			s->hooks->sample_ctx(s, &smp);
 		r.smp = &smp;
@@ -308,7 +314,8 @@ static int start_connect(struct stream *s)
 	s->up = up;
 	server_target(s, &to);
 	err = conn_connect(&up->conn, &to, srv->path, srv->source ? srv->source : s->be->source,
-			   srv->transport ? srv->transport : &transport_plain, on_server_connecting, up);
+			   srv->transport ? srv->transport : &transport_plain, on_server_connecting,
+			   up);
 	if (err)
 		return err;
 	if (s->be->options & PX_O_TCP_SRV_KA)
@@ -333,7 +340,8 @@ static bool redispatch_due(const struct stream *s)
 /* Nothing speaks for the server that failed (no hash, no persistence) and there are others: every retry goes elsewhere. */
 static bool any_server_will_do(const struct stream *s)
 {
-	return (s->be->options & PX_O_REDISPATCH) && !s->persistent && !s->be->balance->algo->takes_avoided;
+	return (s->be->options & PX_O_REDISPATCH) && !s->persistent &&
+	       !s->be->balance->algo->takes_avoided;
 }
 
 /* Back to the pick; whether it counts as retry or redispatch depends on what is picked. */
@@ -461,7 +469,8 @@ static enum step_result connect_wait(struct stream *s)
 static bool still_connecting(const struct stream *s)
 {
 	return s->connect_state == CONNECT_PAUSE || s->connect_state == CONNECT_ROOM ||
-	       (s->connect_state == CONNECT_WAITING && (s->up->conn.flags & (CONN_CONNECTING | CONN_HANDSHAKE)));
+	       (s->connect_state == CONNECT_WAITING &&
+		(s->up->conn.flags & (CONN_CONNECTING | CONN_HANDSHAKE)));
 }
 
 enum step_result step_connect_server(struct stream *s)

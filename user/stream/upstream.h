@@ -13,10 +13,10 @@
 struct upstream {
 	struct conn conn;
 	struct server *srv;
-	struct stream *stream;       /* whose it is now; NULL: idle in the pool */
-	struct list pool_node;       /* this worker's idle connections of the server */
+	struct stream *stream; /* whose it is now; NULL: idle in the pool */
+	struct list pool_node; /* this worker's idle connections of the server */
 	uint64_t idle_since_us;
-	uint32_t requests;           /* served on it */
+	uint32_t requests; /* served on it */
 	uint32_t flags;
 	struct timer idle_timer;
 };
@@ -27,7 +27,8 @@ enum { UP_REUSED = 1, UP_PRIVATE = 2 };
  * termination state and the times; on final failure they return stream_goto(s, fail_step).
  */
 struct upstream_hooks {
-	uint16_t fail_step;          /* where to go when there is no server/connection (s->term_* says why) */
+	uint16_t
+		fail_step; /* where to go when there is no server/connection (s->term_* says why) */
 	/* For algorithms that evaluate an expression: completes @c, in which session and stream are filled in. May be NULL. */
 	void (*sample_ctx)(struct stream *s, struct smp_ctx *c);
 	/* http: an idle connection may be taken. NULL: never. */
@@ -42,8 +43,10 @@ struct upstream_hooks {
 const struct upstream_hooks *stream_upstream_hooks(struct stream *s);
 void stream_set_upstream_hooks(struct stream *s, const struct upstream_hooks *h);
 
-enum step_result step_pick_server(struct stream *s);   /* sets s->srv or queues; may come back after the queue */
-enum step_result step_connect_server(struct stream *s);/* STEP_NEXT: s->up is established (or reused: UP_REUSED) */
+enum step_result
+step_pick_server(struct stream *s); /* sets s->srv or queues; may come back after the queue */
+enum step_result
+step_connect_server(struct stream *s); /* STEP_NEXT: s->up is established (or reused: UP_REUSED) */
 
 /* The stream needs no server any more: gives the slot back, wakes the next in the queue. */
 void upstream_release_slot(struct stream *s);

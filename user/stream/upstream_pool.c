@@ -14,9 +14,10 @@
 #define SPARE          256
 
 struct idle_conf {
-	int64_t max;          /* pool-max-conn; -1: any */
+	int64_t max; /* pool-max-conn; -1: any */
 	uint32_t purge_ms;
-	_Atomic(struct list *) workers; /* [worker_count], struct upstream.pool_node, newest first; made when first needed */
+	_Atomic(struct list *)
+		workers; /* [worker_count], struct upstream.pool_node, newest first; made when first needed */
 };
 
 static void idle_conf_init(void *mem)
@@ -27,7 +28,9 @@ static void idle_conf_init(void *mem)
 	c->purge_ms = PURGE_DELAY_MS;
 }
 
-static struct ext idle_ext = { .name = "idle connections", .bytes = sizeof(struct idle_conf), .init = idle_conf_init };
+static struct ext idle_ext = { .name = "idle connections",
+			       .bytes = sizeof(struct idle_conf),
+			       .init = idle_conf_init };
 static __thread struct pool upstreams;
 
 static struct list *idle_lists(struct idle_conf *c)
@@ -127,8 +130,10 @@ void upstream_park(struct stream *s)
 	int64_t idle = (int64_t)atomic_load(&up->srv->load.idle);
 
 	s->up = NULL;
-	if ((up->conn.flags & (CONN_EOF | CONN_ERROR | CONN_RDHUP | CONN_HUP | CONN_WR_SHUT | CONN_CONNECTING)) ||
-	    (up->flags & UP_PRIVATE) || (c->max >= 0 && idle >= c->max) || !server_is_willing(up->srv)) {
+	if ((up->conn.flags &
+	     (CONN_EOF | CONN_ERROR | CONN_RDHUP | CONN_HUP | CONN_WR_SHUT | CONN_CONNECTING)) ||
+	    (up->flags & UP_PRIVATE) || (c->max >= 0 && idle >= c->max) ||
+	    !server_is_willing(up->srv)) {
 		upstream_free(up);
 		return;
 	}
@@ -149,7 +154,7 @@ struct room_request {
 	struct server *srv;
 	struct stream *stream; /* of the worker at home; NULL: has ended */
 	int home, left;
-	struct list node;      /* home's requests under way */
+	struct list node; /* home's requests under way */
 };
 static __thread struct list room_requests;
 
@@ -248,10 +253,10 @@ void upstream_stop_waiting_for_room(struct stream *s)
 
 static void purge_in_worker(struct loop *l, void *arg)
 {
-	struct list *idle = upstream_idle_list(arg);
+	struct upstream *up, *next;
 
-	while (!list_empty(idle))
-		idle_drop(list_first(idle, struct upstream, pool_node));
+	list_for_each_entry_safe(up, next, upstream_idle_list(arg), pool_node)
+		idle_drop(up);
 }
 
 static void on_server_change(struct server *s, unsigned int events)
@@ -279,10 +284,14 @@ static int parse_max_conn(struct cfg_line *l, int *i, struct server *s)
 	long v;
 
 	if (*i + 1 >= l->nwords)
-		return cfg_error(l, *i, "'pool-max-conn' needs a number (-1: no limit, 0: no idle connections)");
+		return cfg_error(
+			l, *i,
+			"'pool-max-conn' needs a number (-1: no limit, 0: no idle connections)");
 	v = strtol(z, &end, 10);
 	if (end == z || *end || v < -1)
-		return cfg_error(l, *i + 1, "'pool-max-conn' takes a number of -1 (no limit) or more, not '%s'", z);
+		return cfg_error(
+			l, *i + 1,
+			"'pool-max-conn' takes a number of -1 (no limit) or more, not '%s'", z);
 	c->max = v;
 	*i += 2;
 	return 0;

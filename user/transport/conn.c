@@ -80,7 +80,8 @@ static void conn_on_event(struct io *io, uint32_t ep)
 	c->on_ready(c);
 }
 
-static void conn_prepare(struct conn *c, const struct transport *x, void (*on_ready)(struct conn *), void *owner)
+static void conn_prepare(struct conn *c, const struct transport *x, void (*on_ready)(struct conn *),
+			 void *owner)
 {
 	c->xprt = x;
 	c->xprt_ctx = NULL;
@@ -103,7 +104,8 @@ static int conn_register(struct conn *c)
 	return err;
 }
 
-int conn_open(struct conn *c, int fd, const struct transport *x, void (*on_ready)(struct conn *), void *owner)
+int conn_open(struct conn *c, int fd, const struct transport *x, void (*on_ready)(struct conn *),
+	      void *owner)
 {
 	conn_prepare(c, x, on_ready, owner);
 	c->io.fd = fd;
@@ -115,7 +117,8 @@ int conn_open(struct conn *c, int fd, const struct transport *x, void (*on_ready
 static int conn_bind_source(int fd, const struct sockaddr_storage *from)
 {
 	int one = 1;
-	socklen_t len = from->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+	socklen_t len = from->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
+						    : sizeof(struct sockaddr_in);
 
 	if (((const struct sockaddr_in *)from)->sin_port == 0)
 		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
@@ -152,15 +155,17 @@ static socklen_t conn_unix_address(struct sockaddr_un *un, const char *path)
 	return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + n);
 }
 
-int conn_connect(struct conn *c, const struct addr *to, const char *unix_path, const struct sockaddr_storage *bind_to,
-		 const struct transport *x, void (*on_ready)(struct conn *), void *owner)
+int conn_connect(struct conn *c, const struct addr *to, const char *unix_path,
+		 const struct sockaddr_storage *bind_to, const struct transport *x,
+		 void (*on_ready)(struct conn *), void *owner)
 {
 	struct sockaddr_storage ss;
 	socklen_t len;
 	int fd, err = 0;
 
 	conn_prepare(c, x, on_ready, owner);
-	len = unix_path ? conn_unix_address((struct sockaddr_un *)&ss, unix_path) : addr_to_sockaddr(to, &ss);
+	len = unix_path ? conn_unix_address((struct sockaddr_un *)&ss, unix_path)
+			: addr_to_sockaddr(to, &ss);
 	if (!len)
 		return -EAFNOSUPPORT;
 	if (unix_path)
@@ -210,7 +215,9 @@ void conn_close(struct conn *c)
 		c->xprt->close(c);
 	if (c->flags & CONN_NO_LINGER)
 		setsockopt(c->io.fd, SOL_SOCKET, SO_LINGER, &none, sizeof(none));
-	loop_io_forget(this_loop, &c->io); /* the only descriptor of the socket: close() takes it out of epoll */
+	loop_io_forget(
+		this_loop,
+		&c->io); /* the only descriptor of the socket: close() takes it out of epoll */
 	close(c->io.fd);
 	c->io.fd = -1;
 }

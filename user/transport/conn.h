@@ -11,19 +11,22 @@
 #include <sys/uio.h>
 
 enum conn_flag {
-	CONN_CONNECTING  = 1 << 0, /* connect() under way */
-	CONN_HANDSHAKE   = 1 << 1, /* the transport is not established yet */
-	CONN_CAN_READ    = 1 << 2, /* no EAGAIN since the last edge */
-	CONN_CAN_WRITE   = 1 << 3,
-	CONN_EOF         = 1 << 4, /* a read returned 0 */
-	CONN_RDHUP       = 1 << 5, /* the kernel said so; data may still be there to read */
-	CONN_ERROR       = 1 << 6, /* reset or failed: `err` says */
-	CONN_WR_SHUT     = 1 << 7, /* we shut our side */
-	CONN_NO_LINGER   = 1 << 8, /* close with RST */
-	CONN_LOCAL_UNIX  = 1 << 9,
-	CONN_HUP         = 1 << 10, /* the kernel reported an error or a full close: the next read or write will say which */
-	CONN_SENT        = 1 << 11, /* something was written */
-	CONN_NODELAY     = 1 << 12, /* TCP_NODELAY is set (accepted sockets inherit it from their listener) */
+	CONN_CONNECTING = 1 << 0, /* connect() under way */
+	CONN_HANDSHAKE = 1 << 1,  /* the transport is not established yet */
+	CONN_CAN_READ = 1 << 2,   /* no EAGAIN since the last edge */
+	CONN_CAN_WRITE = 1 << 3,
+	CONN_EOF = 1 << 4,       /* a read returned 0 */
+	CONN_RDHUP = 1 << 5,     /* the kernel said so; data may still be there to read */
+	CONN_ERROR = 1 << 6,     /* reset or failed: `err` says */
+	CONN_WR_SHUT = 1 << 7,   /* we shut our side */
+	CONN_NO_LINGER = 1 << 8, /* close with RST */
+	CONN_LOCAL_UNIX = 1 << 9,
+	CONN_HUP =
+		1
+		<< 10, /* the kernel reported an error or a full close: the next read or write will say which */
+	CONN_SENT = 1 << 11, /* something was written */
+	CONN_NODELAY =
+		1 << 12, /* TCP_NODELAY is set (accepted sockets inherit it from their listener) */
 };
 
 struct conn;
@@ -45,9 +48,9 @@ struct transport {
 extern const struct transport transport_plain;
 
 struct conn {
-	struct io io;              /* 24 bytes with fd */
+	struct io io; /* 24 bytes with fd */
 	uint32_t flags;
-	int err;                   /* errno of CONN_ERROR */
+	int err; /* errno of CONN_ERROR */
 	const struct transport *xprt;
 	void *xprt_ctx;
 	/* The owner: called in the worker for every change of CAN_READ, CAN_WRITE, EOF, ERROR, connect/handshake end. */
@@ -56,10 +59,12 @@ struct conn {
 };
 
 /* @fd becomes @c's and is registered edge-triggered once, for both directions. 0 or -errno (the fd is then closed). */
-int conn_open(struct conn *c, int fd, const struct transport *x, void (*on_ready)(struct conn *), void *owner);
+int conn_open(struct conn *c, int fd, const struct transport *x, void (*on_ready)(struct conn *),
+	      void *owner);
 /* Non-blocking connect; on_ready comes with CONN_CONNECTING gone, or CONN_ERROR. 0 or -errno. */
-int conn_connect(struct conn *c, const struct addr *to, const char *unix_path, const struct sockaddr_storage *bind_to,
-		 const struct transport *x, void (*on_ready)(struct conn *), void *owner);
+int conn_connect(struct conn *c, const struct addr *to, const char *unix_path,
+		 const struct sockaddr_storage *bind_to, const struct transport *x,
+		 void (*on_ready)(struct conn *), void *owner);
 ssize_t conn_recv(struct conn *c, void *buf, size_t n);
 ssize_t conn_sendv(struct conn *c, const struct iovec *iov, int n);
 static inline ssize_t conn_send(struct conn *c, const void *p, size_t n)

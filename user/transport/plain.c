@@ -55,8 +55,8 @@ static ssize_t plain_sendv(struct conn *c, const struct iovec *iov, int n)
 	else if (!(c->flags & CONN_NODELAY))
 		conn_set_nodelay(c);
 	do
-		r = n == 1 ? send(c->io.fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL) :
-			     sendmsg(c->io.fd, &m, MSG_NOSIGNAL);
+		r = n == 1 ? send(c->io.fd, iov->iov_base, iov->iov_len, MSG_NOSIGNAL)
+			   : sendmsg(c->io.fd, &m, MSG_NOSIGNAL);
 	while (r < 0 && errno == EINTR);
 	if (r >= 0) {
 		if ((size_t)r < want) /* the kernel has noted that we wait for room */
