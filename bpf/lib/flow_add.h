@@ -166,10 +166,20 @@ __attribute__((noinline)) int rev_taken(struct rev_query *q)
 	return 0;
 }
 
+static __always_inline __u32 rev_used(__u32 set)
+{
+	struct lbd_rev_set *r = map_at(flow_rev, set);
+	__u32 used = 0;
+
+	for (int i = 0; r && i < LBD_WAYS; i++)
+		used += r->ref[i] >> 63; /* LBD_REV() sets this bit */
+	return used;
+}
+
 /* Enters q->flow in the emptier of the two sets; 0, or -1 if both are full. */
 __attribute__((noinline)) int rev_insert(struct rev_query *q)
 {
-	__u32 first, set, used = 0;
+	__u32 first, second, set;
 	struct lbd_rev_set *r;
 	__u64 hash, ref;
 
@@ -177,16 +187,14 @@ __attribute__((noinline)) int rev_insert(struct rev_query *q)
 		return -1;
 	ref = LBD_REV(q->flow, lbd_flow_tag(hash));
 	first = lbd_set_first(hash, rev_sets);
-	r = map_at(flow_rev, first);
-	for (int i = 0; r && i < LBD_WAYS; i++)
-		used += r->ref[i] >> 63; /* LBD_REV() sets this bit */
-	set = used >= SET_CROWDED ? lbd_set_second(hash, rev_sets) : first;
+	second = lbd_set_second(hash, rev_sets);
+	set = rev_used(second) < rev_used(first) ? second : first;
 	for (int n = 0; n < 2; n++) {
 		r = map_at(flow_rev, set);
 		for (int i = 0; r && i < LBD_WAYS; i++)
 			if (!READ_ONCE(r->ref[i]) && !__sync_val_compare_and_swap(&r->ref[i], 0, ref))
 				return 0;
-		set = set == first ? lbd_set_second(hash, rev_sets) : first;
+		set = set == first ? second : first;
 	}
 	return -1;
 }
@@ -238,8 +246,8 @@ __attribute__((noinline)) int nat_port_take(struct rev_query *q, struct pkt *p, 
 			continue;
 		if (dry_run)
 			return STEP_NEXT;
-		if (rev_insert(q))
-			return LBD_R_TABLE_FULL;
+		if (rev_insert(q)) /* both sets are full: another port lies in others */
+			continue;
 		q->free_rested = 0;
 		if (!rev_taken(q)) /* nobody entered the same tuple meanwhile */
 			return STEP_NEXT;
