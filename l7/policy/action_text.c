@@ -8,7 +8,8 @@
 int action_text_parse(struct cfg_line *l, int *i, const struct rule *r, struct action_text *t)
 {
 	if (*i >= l->nwords)
-		return cfg_error(l, l->nwords - 1, "an argument is missing; usage: %s", r->action->usage);
+		return cfg_error(l, l->nwords - 1, "an argument is missing; usage: %s",
+				 r->action->usage);
 	t->constant = slice_z(l->words[*i].z);
 	if (strchr(t->constant.p, '%')) {
 		t->format = logformat_parse(l, *i, t->constant.p, r->where);
@@ -19,9 +20,13 @@ int action_text_parse(struct cfg_line *l, int *i, const struct rule *r, struct a
 	return 0;
 }
 
-struct slice action_text_make(const struct action_text *t, const struct rule *r, const struct smp_ctx *ctx)
+struct slice action_text_make(const struct action_text *t, const struct rule *r,
+			      const struct smp_ctx *ctx)
 {
-	struct log_ctx lc = { .sess = ctx->sess, .stream = ctx->stream, .http = ctx->http, .fe = ctx->sess ? ctx->sess->fe : r->px,
+	struct log_ctx lc = { .sess = ctx->sess,
+			      .stream = ctx->stream,
+			      .http = ctx->http,
+			      .fe = ctx->sess ? ctx->sess->fe : r->px,
 			      .be = ctx->stream && ctx->stream->be ? ctx->stream->be : r->px };
 	struct strbuf text = STRBUF_INIT;
 	struct slice out;
@@ -40,7 +45,8 @@ struct regex *action_regex_parse(struct cfg_line *l, int *i, const struct rule *
 	char why[200];
 
 	if (*i >= l->nwords) {
-		cfg_error(l, l->nwords - 1, "a regular expression is missing; usage: %s", r->action->usage);
+		cfg_error(l, l->nwords - 1, "a regular expression is missing; usage: %s",
+			  r->action->usage);
 		return NULL;
 	}
 	re = regex_compile(l->arena, l->words[*i].z, false, true, why, sizeof(why));
@@ -50,7 +56,8 @@ struct regex *action_regex_parse(struct cfg_line *l, int *i, const struct rule *
 	return re;
 }
 
-bool action_replace(struct arena *a, const struct regex *re, struct slice s, struct slice with, struct slice *out)
+bool action_replace(struct arena *a, const struct regex *re, struct slice s, struct slice with,
+		    struct slice *out)
 {
 	struct regex_groups g;
 	size_t size = with.n + s.n * 4 + 64;

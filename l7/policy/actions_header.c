@@ -28,7 +28,8 @@ static struct header_action *parse_name(struct cfg_line *l, int *i, const struct
 	char *z;
 
 	if (*i >= l->nwords) {
-		cfg_error(l, l->nwords - 1, "a header's name is missing; usage: %s", r->action->usage);
+		cfg_error(l, l->nwords - 1, "a header's name is missing; usage: %s",
+			  r->action->usage);
 		return NULL;
 	}
 	if (w->z[strcspn(w->z, " \t\r\n:")] || !w->n) {
@@ -52,7 +53,8 @@ static int parse_name_value(struct cfg_line *l, int *i, struct rule *r)
 	return a && !action_text_parse(l, i, r, &a->value) ? 0 : -1;
 }
 
-static enum rule_verdict append(struct http_msg *m, const struct header_action *a, struct slice value)
+static enum rule_verdict append(struct http_msg *m, const struct header_action *a,
+				struct slice value)
 {
 	return http_hdr_append(m, a->name, value) ? RULE_ERROR : RULE_CONTINUE;
 }
@@ -91,8 +93,8 @@ static int parse_del(struct cfg_line *l, int *i, struct rule *r)
 	if (*i >= l->nwords || strcmp(l->words[*i].z, "-m"))
 		return 0;
 	m = *i + 1 < l->nwords ? match_find(l->words[*i + 1].z) : NULL;
-	if (!m || (m->kind != MATCH_STR && m->kind != MATCH_BEG && m->kind != MATCH_END && m->kind != MATCH_SUB &&
-		   m->kind != MATCH_REG))
+	if (!m || (m->kind != MATCH_STR && m->kind != MATCH_BEG && m->kind != MATCH_END &&
+		   m->kind != MATCH_SUB && m->kind != MATCH_REG))
 		return cfg_error(l, *i, "'-m' needs str, beg, end, sub or reg behind it");
 	a->match = m->kind;
 	*i += 2;
@@ -152,12 +154,16 @@ static enum rule_verdict run_replace_header(const struct rule *r, const struct s
 }
 
 /* Each element between commas by itself; the others keep their blanks. */
-static bool replace_elements(struct http_msg *m, const struct header_action *a, struct slice value, struct slice with, struct strbuf *out)
+static bool replace_elements(struct http_msg *m, const struct header_action *a, struct slice value,
+			     struct slice with, struct strbuf *out)
 {
 	bool any = false;
 
-	for (struct slice rest = value, before = value, element; http_value_next(&rest, &element); before = rest) {
-		struct slice raw = rest.p ? slice_make(before.p, (size_t)(rest.p - before.p) - 1) : before, made;
+	for (struct slice rest = value, before = value, element; http_value_next(&rest, &element);
+	     before = rest) {
+		struct slice raw = rest.p ? slice_make(before.p, (size_t)(rest.p - before.p) - 1)
+					  : before,
+			     made;
 
 		if (out->n || any || before.p != value.p)
 			strbuf_addc(out, ',');
@@ -182,7 +188,9 @@ static enum rule_verdict run_replace_value(const struct rule *r, const struct sm
 		int bad = 0;
 
 		if (replace_elements(m, a, http_hdr_value(h), with, &out))
-			bad = out.oom ? -ENOMEM : http_hdr_replace(m, h, arena_dup(m->arena, strbuf_slice(&out)));
+			bad = out.oom ? -ENOMEM
+				      : http_hdr_replace(m, h,
+							 arena_dup(m->arena, strbuf_slice(&out)));
 		strbuf_fini(&out);
 		if (bad)
 			return RULE_ERROR;
@@ -197,7 +205,8 @@ static int parse_status(struct cfg_line *l, int *i, struct rule *r)
 	const char *z = *i < l->nwords ? l->words[*i].z : "";
 
 	if (parse_i64(slice_z(z), 100, 999, &r->num[0]))
-		return cfg_error(l, *i < l->nwords ? *i : l->nwords - 1, "a status of 100..999 is needed, not '%s'", z);
+		return cfg_error(l, *i < l->nwords ? *i : l->nwords - 1,
+				 "a status of 100..999 is needed, not '%s'", z);
 	++*i;
 	if (*i < l->nwords && !strcmp(l->words[*i].z, "reason")) {
 		if (*i + 1 >= l->nwords)
@@ -218,18 +227,48 @@ static enum rule_verdict run_status(const struct rule *r, const struct smp_ctx *
 }
 
 static const struct action_row rows[] = {
-	{ .name = "set-header", .sets = SETS, .parse = parse_name_value, .run = run_set, .kernel = KERNEL_HTTP,
-	  .usage = "set-header <name> <format>", .help = "Replaces a header, or adds it." },
-	{ .name = "add-header", .sets = SETS, .parse = parse_name_value, .run = run_add, .kernel = KERNEL_HTTP,
-	  .usage = "add-header <name> <format>", .help = "Adds a header, whether it is there or not." },
-	{ .name = "del-header", .sets = SETS, .parse = parse_del, .run = run_del, .kernel = KERNEL_HTTP,
-	  .usage = "del-header <name> [-m str|beg|end|sub|reg]", .help = "Removes headers by name." },
-	{ .name = "replace-header", .sets = SETS, .parse = parse_replace, .run = run_replace_header, .kernel = KERNEL_HTTP,
-	  .usage = "replace-header <name> <regex> <format>", .help = "Rewrites the header's value where the regular expression matches." },
-	{ .name = "replace-value", .sets = SETS, .parse = parse_replace, .run = run_replace_value, .kernel = KERNEL_HTTP,
-	  .usage = "replace-value <name> <regex> <format>", .help = "The same for each value between commas." },
-	{ .name = "set-status", .sets = RULESET_HTTP_RES, .parse = parse_status, .run = run_status, .kernel = KERNEL_HTTP,
-	  .usage = "set-status <status> [reason <text>]", .help = "Changes the response's status." },
+	{ .name = "set-header",
+	  .sets = SETS,
+	  .parse = parse_name_value,
+	  .run = run_set,
+	  .kernel = KERNEL_HTTP,
+	  .usage = "set-header <name> <format>",
+	  .help = "Replaces a header, or adds it." },
+	{ .name = "add-header",
+	  .sets = SETS,
+	  .parse = parse_name_value,
+	  .run = run_add,
+	  .kernel = KERNEL_HTTP,
+	  .usage = "add-header <name> <format>",
+	  .help = "Adds a header, whether it is there or not." },
+	{ .name = "del-header",
+	  .sets = SETS,
+	  .parse = parse_del,
+	  .run = run_del,
+	  .kernel = KERNEL_HTTP,
+	  .usage = "del-header <name> [-m str|beg|end|sub|reg]",
+	  .help = "Removes headers by name." },
+	{ .name = "replace-header",
+	  .sets = SETS,
+	  .parse = parse_replace,
+	  .run = run_replace_header,
+	  .kernel = KERNEL_HTTP,
+	  .usage = "replace-header <name> <regex> <format>",
+	  .help = "Rewrites the header's value where the regular expression matches." },
+	{ .name = "replace-value",
+	  .sets = SETS,
+	  .parse = parse_replace,
+	  .run = run_replace_value,
+	  .kernel = KERNEL_HTTP,
+	  .usage = "replace-value <name> <regex> <format>",
+	  .help = "The same for each value between commas." },
+	{ .name = "set-status",
+	  .sets = RULESET_HTTP_RES,
+	  .parse = parse_status,
+	  .run = run_status,
+	  .kernel = KERNEL_HTTP,
+	  .usage = "set-status <status> [reason <text>]",
+	  .help = "Changes the response's status." },
 };
 
 void http_actions_header_register(void)

@@ -18,8 +18,9 @@ static const struct {
 	enum part part;
 	bool replace;
 } kinds[] = {
-	{ "set-method", PART_METHOD, false }, { "set-path", PART_PATH, false },       { "set-pathq", PART_PATHQ, false },
-	{ "set-query", PART_QUERY, false },   { "set-uri", PART_URI, false },         { "replace-path", PART_PATH, true },
+	{ "set-method", PART_METHOD, false },  { "set-path", PART_PATH, false },
+	{ "set-pathq", PART_PATHQ, false },    { "set-query", PART_QUERY, false },
+	{ "set-uri", PART_URI, false },        { "replace-path", PART_PATH, true },
 	{ "replace-pathq", PART_PATHQ, true }, { "replace-uri", PART_URI, true },
 };
 
@@ -97,7 +98,11 @@ static enum rule_verdict run(const struct rule *r, const struct smp_ctx *ctx)
 	return RULE_CONTINUE;
 }
 
-#define ROW(n, u, h) { .name = n, .sets = RULESET_HTTP_REQ, .parse = parse, .run = run, .kernel = KERNEL_HTTP, .usage = n " " u, .help = h }
+#define ROW(n, u, h)                                                             \
+	{                                                                        \
+		.name = n, .sets = RULESET_HTTP_REQ, .parse = parse, .run = run, \
+		.kernel = KERNEL_HTTP, .usage = n " " u, .help = h               \
+	}
 
 static const struct action_row rows[] = {
 	ROW("set-method", "<format>", "Changes the method."),
@@ -105,9 +110,12 @@ static const struct action_row rows[] = {
 	ROW("set-pathq", "<format>", "Changes path and query."),
 	ROW("set-query", "<format>", "Changes the query (what stands behind the question mark)."),
 	ROW("set-uri", "<format>", "Changes the whole target."),
-	ROW("replace-path", "<regex> <format>", "Changes the path where the regular expression matches it."),
-	ROW("replace-pathq", "<regex> <format>", "Changes path and query where the regular expression matches them."),
-	ROW("replace-uri", "<regex> <format>", "Changes the target where the regular expression matches it."),
+	ROW("replace-path", "<regex> <format>",
+	    "Changes the path where the regular expression matches it."),
+	ROW("replace-pathq", "<regex> <format>",
+	    "Changes path and query where the regular expression matches them."),
+	ROW("replace-uri", "<regex> <format>",
+	    "Changes the target where the regular expression matches it."),
 };
 
 void http_actions_line_register(void)

@@ -61,7 +61,8 @@ static int parse_code(struct parser *p)
 	int64_t n;
 
 	if (parse_i64(slice_z(value(p)), 301, 308, &n) || (n > 303 && n < 307))
-		return cfg_error(p->l, *p->i, "'code' must be 301, 302, 303, 307 or 308, not '%s'", value(p));
+		return cfg_error(p->l, *p->i, "'code' must be 301, 302, 303, 307 or 308, not '%s'",
+				 value(p));
 	p->d->code = (unsigned int)n;
 	*p->i += 2;
 	return 0;
@@ -110,9 +111,15 @@ static const struct {
 	const char *name;
 	int (*parse)(struct parser *p);
 } words[] = {
-	{ "location", parse_location },     { "prefix", parse_prefix },         { "scheme", parse_scheme },
-	{ "code", parse_code },             { "set-cookie", parse_set_cookie }, { "clear-cookie", parse_clear_cookie },
-	{ "drop-query", parse_drop_query }, { "append-slash", parse_append_slash }, { "ignore-empty", parse_ignore_empty },
+	{ "location", parse_location },
+	{ "prefix", parse_prefix },
+	{ "scheme", parse_scheme },
+	{ "code", parse_code },
+	{ "set-cookie", parse_set_cookie },
+	{ "clear-cookie", parse_clear_cookie },
+	{ "drop-query", parse_drop_query },
+	{ "append-slash", parse_append_slash },
+	{ "ignore-empty", parse_ignore_empty },
 };
 
 static int parse(struct cfg_line *l, int *i, struct rule *r)
@@ -134,7 +141,8 @@ static int parse(struct cfg_line *l, int *i, struct rule *r)
 			return -1;
 	}
 	if (!d->kind)
-		return cfg_error(l, *i < l->nwords ? *i : l->nwords - 1, "a redirect needs 'location', 'prefix' or 'scheme'; usage: %s",
+		return cfg_error(l, *i < l->nwords ? *i : l->nwords - 1,
+				 "a redirect needs 'location', 'prefix' or 'scheme'; usage: %s",
 				 r->action->usage);
 	return 0;
 }
@@ -206,12 +214,20 @@ static enum rule_verdict run(const struct rule *r, const struct smp_ctx *ctx)
 	return RULE_DONE;
 }
 
-#define USAGE "redirect {location|prefix|scheme} <target> [code <code>] [drop-query] [append-slash] [ignore-empty] " \
+#define USAGE                                                                                   \
+	"redirect {location|prefix|scheme} <target> [code <code>] [drop-query] [append-slash] " \
+	"[ignore-empty] "                                                                       \
 	"[set-cookie <name>[=<value>]] [clear-cookie <name>[=]]"
 
 static const struct action_row rows[] = {
-	{ .name = "redirect", .sets = RULESET_HTTP_REQ | RULESET_HTTP_RES | RULESET_HTTP_REDIRECT, .parse = parse, .run = run,
-	  .final = true, .kernel = KERNEL_HTTP, .usage = USAGE, .help = "Answers with a redirect to another place." },
+	{ .name = "redirect",
+	  .sets = RULESET_HTTP_REQ | RULESET_HTTP_RES | RULESET_HTTP_REDIRECT,
+	  .parse = parse,
+	  .run = run,
+	  .final = true,
+	  .kernel = KERNEL_HTTP,
+	  .usage = USAGE,
+	  .help = "Answers with a redirect to another place." },
 };
 
 static void walk_words(void (*emit)(void *, const char *, const char *), void *ctx)

@@ -47,7 +47,8 @@ static int parse_status(struct spec_parser *p)
 	int64_t n;
 
 	if (parse_i64(slice_z(word(p, 1)), 200, 599, &n))
-		return cfg_error(p->l, *p->i, "'%s' needs a status of 200..599 behind it, not '%s'", word(p, 0), word(p, 1));
+		return cfg_error(p->l, *p->i, "'%s' needs a status of 200..599 behind it, not '%s'",
+				 word(p, 0), word(p, 1));
 	p->spec->status = (unsigned int)n;
 	*p->i += 2;
 	return 0;
@@ -65,7 +66,8 @@ static int parse_content_type(struct spec_parser *p)
 static int one_body(struct spec_parser *p)
 {
 	if (p->body_word)
-		return cfg_error(p->l, *p->i, "'%s' cannot stand beside '%s': a reply has one body", word(p, 0), p->body_word);
+		return cfg_error(p->l, *p->i, "'%s' cannot stand beside '%s': a reply has one body",
+				 word(p, 0), p->body_word);
 	p->body_word = word(p, 0);
 	p->spec->has_body = true;
 	if (*p->i + 1 >= p->l->nwords)
@@ -142,7 +144,8 @@ static int parse_hdr(struct spec_parser *p)
 	if (action_text_parse(p->l, p->i, p->r, &h->value))
 		return -1;
 	if (slice_eq_z(h->name, "content-length") || slice_eq_z(h->name, "transfer-encoding")) {
-		cfg_warn(p->l, *p->i - 2, "header '%s' of a reply is made from its body and ignored here", z);
+		cfg_warn(p->l, *p->i - 2,
+			 "header '%s' of a reply is made from its body and ignored here", z);
 		return 0;
 	}
 	*p->spec->tail = h;
@@ -154,9 +157,14 @@ static const struct {
 	const char *name;
 	int (*parse)(struct spec_parser *p);
 } spec_words[] = {
-	{ "status", parse_status },       { "deny_status", parse_status },  { "content-type", parse_content_type },
-	{ "string", parse_string },       { "lf-string", parse_format },    { "file", parse_file },
-	{ "lf-file", parse_format_file }, { "hdr", parse_hdr },
+	{ "status", parse_status },
+	{ "deny_status", parse_status },
+	{ "content-type", parse_content_type },
+	{ "string", parse_string },
+	{ "lf-string", parse_format },
+	{ "file", parse_file },
+	{ "lf-file", parse_format_file },
+	{ "hdr", parse_hdr },
 };
 
 static int parse_spec(struct cfg_line *l, int *i, struct rule *r, unsigned int status)
@@ -179,11 +187,13 @@ static int parse_spec(struct cfg_line *l, int *i, struct rule *r, unsigned int s
 			return -1;
 	}
 	if (spec->has_body && !spec->content_type.n && (spec->body.format || spec->body.constant.n))
-		return cfg_error(l, l->first_arg, "a body needs 'content-type <type>' in front of it");
+		return cfg_error(l, l->first_arg,
+				 "a body needs 'content-type <type>' in front of it");
 	return 0;
 }
 
-static void write_reply(const struct reply_spec *spec, const struct rule *r, const struct smp_ctx *ctx)
+static void write_reply(const struct reply_spec *spec, const struct rule *r,
+			const struct smp_ctx *ctx)
 {
 	struct http_txn *t = http_txn_ctx(ctx);
 	struct slice body = SLICE_NONE, *values;
@@ -223,7 +233,8 @@ static enum rule_verdict run_return(const struct rule *r, const struct smp_ctx *
 
 /* ---- deny ---- */
 
-static const unsigned int page_statuses[] = { 200, 400, 401, 403, 404, 405, 407, 408, 410, 413, 421, 422, 425, 429, 500, 501, 502, 503, 504 };
+static const unsigned int page_statuses[] = { 200, 400, 401, 403, 404, 405, 407, 408, 410, 413,
+					      421, 422, 425, 429, 500, 501, 502, 503, 504 };
 
 static int parse_deny(struct cfg_line *l, int *i, struct rule *r)
 {
@@ -237,8 +248,10 @@ static int parse_deny(struct cfg_line *l, int *i, struct rule *r)
 	for (size_t k = 0; k < ARRAY_SIZE(page_statuses); k++)
 		if (page_statuses[k] == spec->status)
 			return 0;
-	return cfg_error(l, l->first_arg, "there is no standard page for status %u; give the reply a body with "
-			 "'content-type <type> string <text>'", spec->status);
+	return cfg_error(l, l->first_arg,
+			 "there is no standard page for status %u; give the reply a body with "
+			 "'content-type <type> string <text>'",
+			 spec->status);
 }
 
 static enum rule_verdict run_deny(const struct rule *r, const struct smp_ctx *ctx)
@@ -287,18 +300,48 @@ static enum rule_verdict run_reject(const struct rule *r, const struct smp_ctx *
 	return RULE_DROP;
 }
 
-#define SPEC "[status <code>] [content-type <type>] [string <text> | lf-string <format> | file <path> | lf-file <path>] [hdr <name> <format>]*"
+#define SPEC                                                                                       \
+	"[status <code>] [content-type <type>] [string <text> | lf-string <format> | file <path> " \
+	"| lf-file <path>] [hdr <name> <format>]*"
 
 static const struct action_row rows[] = {
-	{ .name = "allow", .sets = SETS, .run = run_allow, .final = true, .kernel = KERNEL_HTTP, .usage = "allow",
+	{ .name = "allow",
+	  .sets = SETS,
+	  .run = run_allow,
+	  .final = true,
+	  .kernel = KERNEL_HTTP,
+	  .usage = "allow",
 	  .help = "Ends these rules: the message goes on." },
-	{ .name = "deny", .sets = SETS, .parse = parse_deny, .run = run_deny, .final = true, .kernel = KERNEL_HTTP,
-	  .usage = "deny [deny_status <code>] " SPEC, .help = "Answers 403 (a response: 502), or what is given." },
-	{ .name = "return", .sets = SETS, .parse = parse_return, .run = run_return, .final = true, .kernel = KERNEL_HTTP,
-	  .usage = "return " SPEC, .help = "Answers with this reply." },
-	{ .name = "auth", .sets = RULESET_HTTP_REQ, .parse = parse_auth, .run = run_auth, .final = true, .kernel = KERNEL_HTTP,
-	  .usage = "auth [realm <text>]", .help = "Asks for user and password (401)." },
-	{ .name = "reject", .sets = RULESET_HTTP_REQ, .run = run_reject, .final = true, .kernel = KERNEL_HTTP, .usage = "reject",
+	{ .name = "deny",
+	  .sets = SETS,
+	  .parse = parse_deny,
+	  .run = run_deny,
+	  .final = true,
+	  .kernel = KERNEL_HTTP,
+	  .usage = "deny [deny_status <code>] " SPEC,
+	  .help = "Answers 403 (a response: 502), or what is given." },
+	{ .name = "return",
+	  .sets = SETS,
+	  .parse = parse_return,
+	  .run = run_return,
+	  .final = true,
+	  .kernel = KERNEL_HTTP,
+	  .usage = "return " SPEC,
+	  .help = "Answers with this reply." },
+	{ .name = "auth",
+	  .sets = RULESET_HTTP_REQ,
+	  .parse = parse_auth,
+	  .run = run_auth,
+	  .final = true,
+	  .kernel = KERNEL_HTTP,
+	  .usage = "auth [realm <text>]",
+	  .help = "Asks for user and password (401)." },
+	{ .name = "reject",
+	  .sets = RULESET_HTTP_REQ,
+	  .run = run_reject,
+	  .final = true,
+	  .kernel = KERNEL_HTTP,
+	  .usage = "reject",
 	  .help = "Closes the connection without an answer." },
 };
 

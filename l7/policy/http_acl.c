@@ -5,15 +5,17 @@
 #include "policy/acl.h"
 #include "policy/http_policy.h"
 
-#define SUFFIXES(name, fetch)                                                          \
-	{ name, fetch, "str", "The whole text is equal." },                            \
-	{ name "_beg", fetch, "beg", "The text begins so." },                          \
-	{ name "_dir", fetch, "dir", "A part between slashes is equal." },             \
-	{ name "_dom", fetch, "dom", "A part between dots or slashes is equal." },     \
-	{ name "_end", fetch, "end", "The text ends so." },                            \
-	{ name "_len", fetch, "len", "The length is that number." },                   \
-	{ name "_reg", fetch, "reg", "The regular expression matches." },              \
-	{ name "_sub", fetch, "sub", "The text contains it." }
+#define SUFFIXES(name, fetch)                                                              \
+	{ name, fetch, "str", "The whole text is equal." },                                \
+		{ name "_beg", fetch, "beg", "The text begins so." },                      \
+		{ name "_dir", fetch, "dir", "A part between slashes is equal." },         \
+		{ name "_dom", fetch, "dom", "A part between dots or slashes is equal." }, \
+		{ name "_end", fetch, "end", "The text ends so." },                        \
+		{ name "_len", fetch, "len", "The length is that number." },               \
+		{ name "_reg", fetch, "reg", "The regular expression matches." },          \
+	{                                                                                  \
+		name "_sub", fetch, "sub", "The text contains it."                         \
+	}
 
 static const struct acl_keyword keywords[] = {
 	SUFFIXES("base", "base"),

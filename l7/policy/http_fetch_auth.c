@@ -81,19 +81,28 @@ static bool fetch_bearer(const struct smp_arg *args, const struct smp_ctx *ctx, 
 {
 	struct slice word, rest;
 
-	return scheme(ctx, &word, &rest) && slice_eq_case(word, SLICE("bearer")) && smp_str(out, rest);
+	return scheme(ctx, &word, &rest) && slice_eq_case(word, SLICE("bearer")) &&
+	       smp_str(out, rest);
 }
 
-#define AUTH(n, t, fn) .name = n, .kind = "fetch-L7", .out = t, .fetch = fn, .where = SMP_W_REQ_HTTP, .kernel = KERNEL_HTTP
+#define AUTH(n, t, fn)                                                                 \
+	.name = n, .kind = "fetch-L7", .out = t, .fetch = fn, .where = SMP_W_REQ_HTTP, \
+	.kernel = KERNEL_HTTP
 #define LIST .min_args = 1, .max_args = 1, .args = { ARG_USERLIST }
 
 static const struct fetch_row rows[] = {
-	{ AUTH("http_auth", SMP_BOOL, fetch_auth), LIST, .flags = FETCH_NO_INDEX, .help = "The request has a user and password of this userlist." },
-	{ AUTH("http_auth_group", SMP_STR, fetch_group), LIST, .flags = FETCH_NO_INDEX, .help = "The groups of the request's user." },
-	{ AUTH("http_auth_user", SMP_STR, fetch_part), .priv = AUTH_USER, .help = "The user's name, not checked." },
-	{ AUTH("http_auth_pass", SMP_STR, fetch_part), .priv = AUTH_PASS, .help = "The password, not checked." },
-	{ AUTH("http_auth_type", SMP_STR, fetch_type), .help = "How it authenticates: Basic, Bearer ..." },
-	{ AUTH("http_auth_bearer", SMP_STR, fetch_bearer), .help = "The token of a bearer authentication." },
+	{ AUTH("http_auth", SMP_BOOL, fetch_auth), LIST, .flags = FETCH_NO_INDEX,
+	  .help = "The request has a user and password of this userlist." },
+	{ AUTH("http_auth_group", SMP_STR, fetch_group), LIST, .flags = FETCH_NO_INDEX,
+	  .help = "The groups of the request's user." },
+	{ AUTH("http_auth_user", SMP_STR, fetch_part), .priv = AUTH_USER,
+	  .help = "The user's name, not checked." },
+	{ AUTH("http_auth_pass", SMP_STR, fetch_part), .priv = AUTH_PASS,
+	  .help = "The password, not checked." },
+	{ AUTH("http_auth_type", SMP_STR, fetch_type),
+	  .help = "How it authenticates: Basic, Bearer ..." },
+	{ AUTH("http_auth_bearer", SMP_STR, fetch_bearer),
+	  .help = "The token of a bearer authentication." },
 };
 
 static const struct acl_keyword keywords[] = {

@@ -34,7 +34,8 @@ static bool walk_next(struct walk *w, struct slice *name, struct slice *value)
 				w->rest = SLICE_NONE;
 			return true;
 		}
-		w->h = http_hdr_find(w->m, w->response ? HDR_SET_COOKIE : HDR_COOKIE, SLICE_NONE, w->h);
+		w->h = http_hdr_find(w->m, w->response ? HDR_SET_COOKIE : HDR_COOKIE, SLICE_NONE,
+				     w->h);
 		if (!w->h)
 			return false;
 		w->rest = http_hdr_value(w->h);
@@ -74,7 +75,8 @@ static bool fetch_cook(const struct smp_arg *args, const struct smp_ctx *ctx, st
 	return found;
 }
 
-static bool fetch_cook_val(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static bool fetch_cook_val(const struct smp_arg *args, const struct smp_ctx *ctx,
+			   struct sample *out)
 {
 	int64_t v = 0;
 
@@ -84,7 +86,8 @@ static bool fetch_cook_val(const struct smp_arg *args, const struct smp_ctx *ctx
 	return smp_int(out, v);
 }
 
-static bool fetch_cook_cnt(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static bool fetch_cook_cnt(const struct smp_arg *args, const struct smp_ctx *ctx,
+			   struct sample *out)
 {
 	struct slice name, value;
 	struct walk w;
@@ -97,25 +100,37 @@ static bool fetch_cook_cnt(const struct smp_arg *args, const struct smp_ctx *ctx
 	return smp_int(out, n);
 }
 
-#define COOK(n, t, fn, side, bits) .name = n, .kind = "fetch-L7", .out = t, .fetch = fn, .priv = side, .where = bits, \
+#define COOK(n, t, fn, side, bits)                                                         \
+	.name = n, .kind = "fetch-L7", .out = t, .fetch = fn, .priv = side, .where = bits, \
 	.max_args = 1, .args = { ARG_STR }, .kernel = KERNEL_HTTP
 #define REQ SMP_W_REQ_HTTP
 #define RSP SMP_W_RSP_HTTP
 
 static const struct fetch_row rows[] = {
 	{ COOK("cook", SMP_STR, fetch_cook, COOKIE_REQ, REQ), .help = "Older name of req.cook." },
-	{ COOK("cook_cnt", SMP_INT, fetch_cook_cnt, COOKIE_REQ, REQ), .help = "Older name of req.cook_cnt." },
-	{ COOK("cook_val", SMP_INT, fetch_cook_val, COOKIE_REQ, REQ), .help = "Older name of req.cook_val." },
-	{ COOK("req.cook", SMP_STR, fetch_cook, COOKIE_REQ, REQ), .help = "A cookie of the request: the last of that name." },
-	{ COOK("req.cook_cnt", SMP_INT, fetch_cook_cnt, COOKIE_REQ, REQ), .help = "How many cookies of that name the request has." },
-	{ COOK("req.cook_val", SMP_INT, fetch_cook_val, COOKIE_REQ, REQ), .help = "A cookie of the request as a number." },
+	{ COOK("cook_cnt", SMP_INT, fetch_cook_cnt, COOKIE_REQ, REQ),
+	  .help = "Older name of req.cook_cnt." },
+	{ COOK("cook_val", SMP_INT, fetch_cook_val, COOKIE_REQ, REQ),
+	  .help = "Older name of req.cook_val." },
+	{ COOK("req.cook", SMP_STR, fetch_cook, COOKIE_REQ, REQ),
+	  .help = "A cookie of the request: the last of that name." },
+	{ COOK("req.cook_cnt", SMP_INT, fetch_cook_cnt, COOKIE_REQ, REQ),
+	  .help = "How many cookies of that name the request has." },
+	{ COOK("req.cook_val", SMP_INT, fetch_cook_val, COOKIE_REQ, REQ),
+	  .help = "A cookie of the request as a number." },
 	{ COOK("scook", SMP_STR, fetch_cook, COOKIE_RSP, RSP), .help = "Older name of res.cook." },
-	{ COOK("scook_cnt", SMP_INT, fetch_cook_cnt, COOKIE_RSP, RSP), .help = "Older name of res.cook_cnt." },
-	{ COOK("scook_val", SMP_INT, fetch_cook_val, COOKIE_RSP, RSP), .help = "Older name of res.cook_val." },
-	{ COOK("res.cook", SMP_STR, fetch_cook, COOKIE_RSP, RSP), .help = "A cookie that the response sets." },
-	{ COOK("res.cook_cnt", SMP_INT, fetch_cook_cnt, COOKIE_RSP, RSP), .help = "How many cookies of that name the response sets." },
-	{ COOK("res.cook_val", SMP_INT, fetch_cook_val, COOKIE_RSP, RSP), .help = "A cookie that the response sets, as a number." },
-	{ COOK("cookie", SMP_STR, fetch_cook, COOKIE_EITHER, REQ | RSP), .help = "A cookie of the request or response." },
+	{ COOK("scook_cnt", SMP_INT, fetch_cook_cnt, COOKIE_RSP, RSP),
+	  .help = "Older name of res.cook_cnt." },
+	{ COOK("scook_val", SMP_INT, fetch_cook_val, COOKIE_RSP, RSP),
+	  .help = "Older name of res.cook_val." },
+	{ COOK("res.cook", SMP_STR, fetch_cook, COOKIE_RSP, RSP),
+	  .help = "A cookie that the response sets." },
+	{ COOK("res.cook_cnt", SMP_INT, fetch_cook_cnt, COOKIE_RSP, RSP),
+	  .help = "How many cookies of that name the response sets." },
+	{ COOK("res.cook_val", SMP_INT, fetch_cook_val, COOKIE_RSP, RSP),
+	  .help = "A cookie that the response sets, as a number." },
+	{ COOK("cookie", SMP_STR, fetch_cook, COOKIE_EITHER, REQ | RSP),
+	  .help = "A cookie of the request or response." },
 };
 
 void http_fetch_cookie_register(void)

@@ -52,8 +52,9 @@ static bool walk_next(struct walk *w, struct slice *value)
 	for (;;) {
 		if (!w->full && w->rest.p && http_value_next(&w->rest, value))
 			return true;
-		w->h = w->args[0].s.n ? http_hdr_find(w->m, (enum http_hdr_id)w->args[0].i, w->args[0].s, w->h) :
-					http_hdr_next(w->m, w->h);
+		w->h = w->args[0].s.n ? http_hdr_find(w->m, (enum http_hdr_id)w->args[0].i,
+						      w->args[0].s, w->h)
+				      : http_hdr_next(w->m, w->h);
 		if (!w->h)
 			return false;
 		*value = http_hdr_value(w->h);
@@ -94,7 +95,8 @@ static bool nth(struct http_msg *m, const struct smp_arg *args, int64_t occ, str
 	return false;
 }
 
-static bool next_value(struct http_msg *m, const struct smp_arg *args, struct sample *out, struct slice *v)
+static bool next_value(struct http_msg *m, const struct smp_arg *args, struct sample *out,
+		       struct slice *v)
 {
 	struct walk w = walk_start(m, args);
 
@@ -202,6 +204,13 @@ static bool fetch_names(const struct smp_arg *args, const struct smp_ctx *ctx, s
 	return smp_str(out, slice_make(buf, used));
 }
 
+static size_t put(char *to, size_t at, struct slice s)
+{
+	if (s.n)
+		memcpy(to + at, s.p, s.n);
+	return at + s.n;
+}
+
 static bool fetch_all(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
 {
 	struct http_msg *m = side_msg(args, ctx);
@@ -216,53 +225,73 @@ static bool fetch_all(const struct smp_arg *args, const struct smp_ctx *ctx, str
 	if (!buf)
 		return false;
 	for (struct http_hdr *h = http_hdr_next(m, NULL); h; h = http_hdr_next(m, h)) {
-		memcpy(buf + used, h->name, h->name_len);
-		used += h->name_len;
-		memcpy(buf + used, ": ", 2);
-		used += 2;
-		if (h->value_len)
-			memcpy(buf + used, h->value, h->value_len);
-		used += h->value_len;
-		memcpy(buf + used, "\r\n", 2);
-		used += 2;
+		used = put(buf, used, http_hdr_get_name(h));
+		used = put(buf, used, SLICE(": "));
+		used = put(buf, used, http_hdr_value(h));
+		used = put(buf, used, SLICE("\r\n"));
 	}
-	memcpy(buf + used, "\r\n", 2);
-	return smp_bin(out, slice_make(buf, used + 2));
+	used = put(buf, used, SLICE("\r\n"));
+	return smp_bin(out, slice_make(buf, used));
 }
 
-#define HDR(n, t, fn, side, bits)  .name = n, .kind = "fetch-L7", .out = t, .fetch = fn, .priv = side, .where = bits, \
+#define HDR(n, t, fn, side, bits)                                                          \
+	.name = n, .kind = "fetch-L7", .out = t, .fetch = fn, .priv = side, .where = bits, \
 	.kernel = KERNEL_HTTP
-#define NAME_OCC  .max_args = 2, .args = { ARG_STR, ARG_INT }, .check = check_hdr
-#define NAME      .max_args = 1, .args = { ARG_STR }, .check = check_hdr
-#define REQ       SMP_W_REQ_HTTP
-#define RSP       SMP_W_RSP_HTTP
-#define BOTH      SMP_W_REQ_HTTP | SMP_W_RSP_HTTP
+#define NAME_OCC .max_args = 2, .args = { ARG_STR, ARG_INT }, .check = check_hdr
+#define NAME     .max_args = 1, .args = { ARG_STR }, .check = check_hdr
+#define REQ      SMP_W_REQ_HTTP
+#define RSP      SMP_W_RSP_HTTP
+#define BOTH     SMP_W_REQ_HTTP | SMP_W_RSP_HTTP
 
 static const struct fetch_row rows[] = {
-	{ HDR("hdr", SMP_STR, fetch_text, SIDE_EITHER, BOTH), NAME_OCC, .help = "A value of a header of the request or response." },
-	{ HDR("hdr_cnt", SMP_INT, fetch_cnt, SIDE_REQ, REQ), NAME, .help = "Older name of req.hdr_cnt." },
-	{ HDR("hdr_ip", SMP_ADDR, fetch_ip, SIDE_REQ, REQ), NAME_OCC, .help = "Older name of req.hdr_ip." },
-	{ HDR("hdr_val", SMP_INT, fetch_val, SIDE_REQ, REQ), NAME_OCC, .help = "Older name of req.hdr_val." },
-	{ HDR("req.hdr", SMP_STR, fetch_text, SIDE_REQ, REQ), NAME_OCC, .help = "A value of a request header, split at commas; the last, or number <occ>." },
-	{ HDR("req.hdr_cnt", SMP_INT, fetch_cnt, SIDE_REQ, REQ), NAME, .help = "How many values a request header has." },
-	{ HDR("req.hdr_ip", SMP_ADDR, fetch_ip, SIDE_REQ, REQ), NAME_OCC, .help = "A value of a request header as an address." },
-	{ HDR("req.hdr_val", SMP_INT, fetch_val, SIDE_REQ, REQ), NAME_OCC, .help = "A value of a request header as a number." },
-	{ HDR("req.fhdr", SMP_STR, fetch_text, SIDE_REQ | HDR_FULL, REQ), NAME_OCC, .help = "A request header's whole line." },
-	{ HDR("req.fhdr_cnt", SMP_INT, fetch_cnt, SIDE_REQ | HDR_FULL, REQ), NAME, .help = "How many lines of a request header there are." },
-	{ HDR("req.hdr_names", SMP_STR, fetch_names, SIDE_REQ, REQ), .max_args = 1, .args = { ARG_STR }, .help = "The request headers' names, joined." },
-	{ HDR("req.hdrs", SMP_BIN, fetch_all, SIDE_REQ, REQ), .help = "All request headers, as sent." },
-	{ HDR("shdr", SMP_STR, fetch_text, SIDE_RSP, RSP), NAME_OCC, .help = "Older name of res.hdr." },
-	{ HDR("shdr_cnt", SMP_INT, fetch_cnt, SIDE_RSP, RSP), NAME, .help = "Older name of res.hdr_cnt." },
-	{ HDR("shdr_ip", SMP_ADDR, fetch_ip, SIDE_RSP, RSP), NAME_OCC, .help = "Older name of res.hdr_ip." },
-	{ HDR("shdr_val", SMP_INT, fetch_val, SIDE_RSP, RSP), NAME_OCC, .help = "Older name of res.hdr_val." },
-	{ HDR("res.hdr", SMP_STR, fetch_text, SIDE_RSP, RSP), NAME_OCC, .help = "A value of a response header, split at commas." },
-	{ HDR("res.hdr_cnt", SMP_INT, fetch_cnt, SIDE_RSP, RSP), NAME, .help = "How many values a response header has." },
-	{ HDR("res.hdr_ip", SMP_ADDR, fetch_ip, SIDE_RSP, RSP), NAME_OCC, .help = "A value of a response header as an address." },
-	{ HDR("res.hdr_val", SMP_INT, fetch_val, SIDE_RSP, RSP), NAME_OCC, .help = "A value of a response header as a number." },
-	{ HDR("res.fhdr", SMP_STR, fetch_text, SIDE_RSP | HDR_FULL, RSP), NAME_OCC, .help = "A response header's whole line." },
-	{ HDR("res.fhdr_cnt", SMP_INT, fetch_cnt, SIDE_RSP | HDR_FULL, RSP), NAME, .help = "How many lines of a response header there are." },
-	{ HDR("res.hdr_names", SMP_STR, fetch_names, SIDE_RSP, RSP), .max_args = 1, .args = { ARG_STR }, .help = "The response headers' names, joined." },
-	{ HDR("res.hdrs", SMP_BIN, fetch_all, SIDE_RSP, RSP), .help = "All response headers, as sent." },
+	{ HDR("hdr", SMP_STR, fetch_text, SIDE_EITHER, BOTH), NAME_OCC,
+	  .help = "A value of a header of the request or response." },
+	{ HDR("hdr_cnt", SMP_INT, fetch_cnt, SIDE_REQ, REQ), NAME,
+	  .help = "Older name of req.hdr_cnt." },
+	{ HDR("hdr_ip", SMP_ADDR, fetch_ip, SIDE_REQ, REQ), NAME_OCC,
+	  .help = "Older name of req.hdr_ip." },
+	{ HDR("hdr_val", SMP_INT, fetch_val, SIDE_REQ, REQ), NAME_OCC,
+	  .help = "Older name of req.hdr_val." },
+	{ HDR("req.hdr", SMP_STR, fetch_text, SIDE_REQ, REQ), NAME_OCC,
+	  .help = "A value of a request header, split at commas; the last, or number <occ>." },
+	{ HDR("req.hdr_cnt", SMP_INT, fetch_cnt, SIDE_REQ, REQ), NAME,
+	  .help = "How many values a request header has." },
+	{ HDR("req.hdr_ip", SMP_ADDR, fetch_ip, SIDE_REQ, REQ), NAME_OCC,
+	  .help = "A value of a request header as an address." },
+	{ HDR("req.hdr_val", SMP_INT, fetch_val, SIDE_REQ, REQ), NAME_OCC,
+	  .help = "A value of a request header as a number." },
+	{ HDR("req.fhdr", SMP_STR, fetch_text, SIDE_REQ | HDR_FULL, REQ), NAME_OCC,
+	  .help = "A request header's whole line." },
+	{ HDR("req.fhdr_cnt", SMP_INT, fetch_cnt, SIDE_REQ | HDR_FULL, REQ), NAME,
+	  .help = "How many lines of a request header there are." },
+	{ HDR("req.hdr_names", SMP_STR, fetch_names, SIDE_REQ, REQ), .max_args = 1,
+	  .args = { ARG_STR }, .help = "The request headers' names, joined." },
+	{ HDR("req.hdrs", SMP_BIN, fetch_all, SIDE_REQ, REQ),
+	  .help = "All request headers, as sent." },
+	{ HDR("shdr", SMP_STR, fetch_text, SIDE_RSP, RSP), NAME_OCC,
+	  .help = "Older name of res.hdr." },
+	{ HDR("shdr_cnt", SMP_INT, fetch_cnt, SIDE_RSP, RSP), NAME,
+	  .help = "Older name of res.hdr_cnt." },
+	{ HDR("shdr_ip", SMP_ADDR, fetch_ip, SIDE_RSP, RSP), NAME_OCC,
+	  .help = "Older name of res.hdr_ip." },
+	{ HDR("shdr_val", SMP_INT, fetch_val, SIDE_RSP, RSP), NAME_OCC,
+	  .help = "Older name of res.hdr_val." },
+	{ HDR("res.hdr", SMP_STR, fetch_text, SIDE_RSP, RSP), NAME_OCC,
+	  .help = "A value of a response header, split at commas." },
+	{ HDR("res.hdr_cnt", SMP_INT, fetch_cnt, SIDE_RSP, RSP), NAME,
+	  .help = "How many values a response header has." },
+	{ HDR("res.hdr_ip", SMP_ADDR, fetch_ip, SIDE_RSP, RSP), NAME_OCC,
+	  .help = "A value of a response header as an address." },
+	{ HDR("res.hdr_val", SMP_INT, fetch_val, SIDE_RSP, RSP), NAME_OCC,
+	  .help = "A value of a response header as a number." },
+	{ HDR("res.fhdr", SMP_STR, fetch_text, SIDE_RSP | HDR_FULL, RSP), NAME_OCC,
+	  .help = "A response header's whole line." },
+	{ HDR("res.fhdr_cnt", SMP_INT, fetch_cnt, SIDE_RSP | HDR_FULL, RSP), NAME,
+	  .help = "How many lines of a response header there are." },
+	{ HDR("res.hdr_names", SMP_STR, fetch_names, SIDE_RSP, RSP), .max_args = 1,
+	  .args = { ARG_STR }, .help = "The response headers' names, joined." },
+	{ HDR("res.hdrs", SMP_BIN, fetch_all, SIDE_RSP, RSP),
+	  .help = "All response headers, as sent." },
 };
 
 void http_fetch_hdr_register(void)

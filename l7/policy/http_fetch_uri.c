@@ -85,7 +85,8 @@ static bool fetch_base32(const struct smp_arg *args, const struct smp_ctx *ctx, 
 {
 	struct slice s;
 
-	return base(ctx, args[SMP_MAX_ARGS - 1].i, &s) && smp_int(out, lbd_mix32(lbd_sdbm((const __u8 *)s.p, (__u32)s.n)));
+	return base(ctx, args[SMP_MAX_ARGS - 1].i, &s) &&
+	       smp_int(out, lbd_mix32(lbd_sdbm((const __u8 *)s.p, (__u32)s.n)));
 }
 
 /* ---- an absolute URL's host ---- */
@@ -121,7 +122,8 @@ static bool fetch_url_ip(const struct smp_arg *args, const struct smp_ctx *ctx, 
 	return authority_parts(ctx, &a, &port) && smp_addr(out, &a);
 }
 
-static bool fetch_url_port(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static bool fetch_url_port(const struct smp_arg *args, const struct smp_ctx *ctx,
+			   struct sample *out)
 {
 	struct addr a;
 	int64_t port;
@@ -167,7 +169,8 @@ static bool fetch_param(const struct smp_arg *args, const struct smp_ctx *ctx, s
 	return false;
 }
 
-static bool fetch_param_val(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static bool fetch_param_val(const struct smp_arg *args, const struct smp_ctx *ctx,
+			    struct sample *out)
 {
 	int64_t v;
 
@@ -204,14 +207,16 @@ static bool fetch_status(const struct smp_arg *args, const struct smp_ctx *ctx, 
 	return t && ctx->response && t->rsp.status && smp_int(out, t->rsp.status);
 }
 
-static bool fetch_first_req(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static bool fetch_first_req(const struct smp_arg *args, const struct smp_ctx *ctx,
+			    struct sample *out)
 {
 	struct http_txn *t = http_txn_ctx(ctx);
 
 	return t && smp_bool(out, t->flags & TXN_FIRST);
 }
 
-static bool fetch_proto_http(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static bool fetch_proto_http(const struct smp_arg *args, const struct smp_ctx *ctx,
+			     struct sample *out)
 {
 	return ctx->http && smp_bool(out, true);
 }
@@ -219,7 +224,8 @@ static bool fetch_proto_http(const struct smp_arg *args, const struct smp_ctx *c
 /* The request's first line in words, also while the response is there. */
 enum request_word { WORD_METHOD, WORD_URI, WORD_VERSION };
 
-static bool fetch_captured(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static bool fetch_captured(const struct smp_arg *args, const struct smp_ctx *ctx,
+			   struct sample *out)
 {
 	struct http_msg *m = request(ctx);
 
@@ -236,39 +242,56 @@ static bool fetch_captured(const struct smp_arg *args, const struct smp_ctx *ctx
 	return smp_str(out, m->flags & MSG_F_HTTP10 ? SLICE("HTTP/1.0") : SLICE("HTTP/1.1"));
 }
 
-#define L7(n, t, fn)  .name = n, .kind = "fetch-L7", .out = t, .fetch = fn, .kernel = KERNEL_HTTP
-#define L6(n, t, fn)  .name = n, .kind = "fetch-L6", .out = t, .fetch = fn, .kernel = KERNEL_HTTP
-#define REQUEST       .where = SMP_W_REQ_HTTP
-#define EITHER        .where = SMP_W_REQ_HTTP | SMP_W_RSP_HTTP
-#define RESPONSE      .where = SMP_W_RSP_HTTP
-#define PARAM_ARGS    .max_args = 2, .args = { ARG_STR, ARG_STR }
+#define L7(n, t, fn) .name = n, .kind = "fetch-L7", .out = t, .fetch = fn, .kernel = KERNEL_HTTP
+#define L6(n, t, fn) .name = n, .kind = "fetch-L6", .out = t, .fetch = fn, .kernel = KERNEL_HTTP
+#define REQUEST      .where = SMP_W_REQ_HTTP
+#define EITHER       .where = SMP_W_REQ_HTTP | SMP_W_RSP_HTTP
+#define RESPONSE     .where = SMP_W_RSP_HTTP
+#define PARAM_ARGS   .max_args = 2, .args = { ARG_STR, ARG_STR }
 
 static const struct fetch_row rows[] = {
 	{ L7("method", SMP_METH, fetch_method), EITHER, .help = "The request's method." },
-	{ L7("path", SMP_STR, fetch_part), REQUEST, .priv = URI_PATH, .help = "The path, from the first slash to the question mark." },
-	{ L7("pathq", SMP_STR, fetch_part), REQUEST, .priv = URI_PATHQ, .help = "The path with the query." },
-	{ L7("url", SMP_STR, fetch_part), REQUEST, .priv = URI_URL, .help = "The request's target as it was sent." },
-	{ L7("query", SMP_STR, fetch_part), REQUEST, .priv = URI_QUERY, .help = "What stands behind the question mark." },
-	{ L7("base", SMP_STR, fetch_base), REQUEST, .priv = 0, .help = "The Host header followed by the path." },
-	{ L7("baseq", SMP_STR, fetch_base), REQUEST, .priv = 1, .help = "The Host header followed by path and query." },
+	{ L7("path", SMP_STR, fetch_part), REQUEST, .priv = URI_PATH,
+	  .help = "The path, from the first slash to the question mark." },
+	{ L7("pathq", SMP_STR, fetch_part), REQUEST, .priv = URI_PATHQ,
+	  .help = "The path with the query." },
+	{ L7("url", SMP_STR, fetch_part), REQUEST, .priv = URI_URL,
+	  .help = "The request's target as it was sent." },
+	{ L7("query", SMP_STR, fetch_part), REQUEST, .priv = URI_QUERY,
+	  .help = "What stands behind the question mark." },
+	{ L7("base", SMP_STR, fetch_base), REQUEST, .priv = 0,
+	  .help = "The Host header followed by the path." },
+	{ L7("baseq", SMP_STR, fetch_base), REQUEST, .priv = 1,
+	  .help = "The Host header followed by path and query." },
 	{ L7("base32", SMP_INT, fetch_base32), REQUEST, .priv = 0, .help = "base,sdbm(1)." },
 	{ L7("url32", SMP_INT, fetch_base32), REQUEST, .priv = 1, .help = "baseq,sdbm(1)." },
-	{ L7("url_ip", SMP_ADDR, fetch_url_ip), REQUEST, .help = "The address in an absolute URL." },
-	{ L7("url_port", SMP_INT, fetch_url_port), REQUEST, .help = "The port in an absolute URL, else 80." },
-	{ L7("urlp", SMP_STR, fetch_param), REQUEST, PARAM_ARGS, .help = "A parameter's value, not decoded: name and where parameters begin (?)." },
+	{ L7("url_ip", SMP_ADDR, fetch_url_ip), REQUEST,
+	  .help = "The address in an absolute URL." },
+	{ L7("url_port", SMP_INT, fetch_url_port), REQUEST,
+	  .help = "The port in an absolute URL, else 80." },
+	{ L7("urlp", SMP_STR, fetch_param), REQUEST, PARAM_ARGS,
+	  .help = "A parameter's value, not decoded: name and where parameters begin (?)." },
 	{ L7("url_param", SMP_STR, fetch_param), REQUEST, PARAM_ARGS, .help = "The same as urlp." },
-	{ L7("urlp_val", SMP_INT, fetch_param_val), REQUEST, PARAM_ARGS, .help = "A parameter's value as a number." },
-	{ L7("req.ver", SMP_STR, fetch_req_ver), REQUEST, .help = "The request's version: 1.0, 1.1, 2.0." },
+	{ L7("urlp_val", SMP_INT, fetch_param_val), REQUEST, PARAM_ARGS,
+	  .help = "A parameter's value as a number." },
+	{ L7("req.ver", SMP_STR, fetch_req_ver), REQUEST,
+	  .help = "The request's version: 1.0, 1.1, 2.0." },
 	{ L7("req_ver", SMP_STR, fetch_req_ver), REQUEST, .help = "Older name of req.ver." },
 	{ L7("res.ver", SMP_STR, fetch_res_ver), RESPONSE, .help = "The response's version." },
 	{ L7("resp_ver", SMP_STR, fetch_res_ver), RESPONSE, .help = "Older name of res.ver." },
-	{ L7("capture.req.method", SMP_STR, fetch_captured), EITHER, .priv = WORD_METHOD, .help = "The request's method, also in responses." },
-	{ L7("capture.req.uri", SMP_STR, fetch_captured), EITHER, .priv = WORD_URI, .help = "The request's path and query, also in responses." },
-	{ L7("capture.req.ver", SMP_STR, fetch_captured), EITHER, .priv = WORD_VERSION, .help = "HTTP/1.0 or HTTP/1.1, also in responses." },
+	{ L7("capture.req.method", SMP_STR, fetch_captured), EITHER, .priv = WORD_METHOD,
+	  .help = "The request's method, also in responses." },
+	{ L7("capture.req.uri", SMP_STR, fetch_captured), EITHER, .priv = WORD_URI,
+	  .help = "The request's path and query, also in responses." },
+	{ L7("capture.req.ver", SMP_STR, fetch_captured), EITHER, .priv = WORD_VERSION,
+	  .help = "HTTP/1.0 or HTTP/1.1, also in responses." },
 	{ L7("status", SMP_INT, fetch_status), RESPONSE, .help = "The response's status." },
-	{ L7("http_first_req", SMP_BOOL, fetch_first_req), EITHER, .help = "True for the first request of a connection." },
-	{ L6("req.proto_http", SMP_BOOL, fetch_proto_http), EITHER, .help = "The request is HTTP." },
-	{ L6("req_proto_http", SMP_BOOL, fetch_proto_http), EITHER, .help = "Older name of req.proto_http." },
+	{ L7("http_first_req", SMP_BOOL, fetch_first_req), EITHER,
+	  .help = "True for the first request of a connection." },
+	{ L6("req.proto_http", SMP_BOOL, fetch_proto_http), EITHER,
+	  .help = "The request is HTTP." },
+	{ L6("req_proto_http", SMP_BOOL, fetch_proto_http), EITHER,
+	  .help = "Older name of req.proto_http." },
 };
 
 void http_fetch_uri_register(void)

@@ -20,7 +20,9 @@ static struct cfg_line *line(struct config *cfg, struct diag *d, struct proxy *p
 	struct cfg_line *l = ARENA_NEW(&cfg->arena, struct cfg_line);
 	char *save = NULL;
 
-	*l = (struct cfg_line){ .cfg = cfg, .diag = d, .arena = &cfg->arena, .section = CFG_LISTEN, .px = px };
+	*l = (struct cfg_line){
+		.cfg = cfg, .diag = d, .arena = &cfg->arena, .section = CFG_LISTEN, .px = px
+	};
 	l->at = (struct place){ "fuzz", 1, 1, "" };
 	l->words = arena_zalloc(&cfg->arena, sizeof(*l->words) * (strlen(text) + 2));
 	for (char *z = strtok_r(text, " ", &save); z; z = strtok_r(NULL, " ", &save))
@@ -32,7 +34,8 @@ static struct cfg_line *line(struct config *cfg, struct diag *d, struct proxy *p
 /* Files and host names are not what is tried here. */
 static bool touches_the_host(const char *text)
 {
-	static const char *const words[] = { "-f", "-m ip", " src", "dst", "map", "_ip", "ipv", "hostname", "is_local" };
+	static const char *const words[] = { "-f",  "-m ip", " src",     "dst",     "map",
+					     "_ip", "ipv",   "hostname", "is_local" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
 		if (strstr(text, words[i]))
@@ -99,13 +102,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 	diag_init(&d);
 	cfg = config_new(&d);
 	px = proxy_new(cfg, "t", PX_FRONTEND | PX_BACKEND, PLACE_NONE);
-	for (char *z = strtok_r(text, "\n", &save); z && count < 32; z = strtok_r(NULL, "\n", &save)) {
+	for (char *z = strtok_r(text, "\n", &save); z && count < 32;
+	     z = strtok_r(NULL, "\n", &save)) {
 		char *words = arena_printf(&cfg->arena, "if %s", z);
 		bool steady = is_steady(z);
 		struct cond *c;
 
 		errors = d.errors;
-		if (!expr_parse(line(cfg, &d, px, arena_strdup(&cfg->arena, z)), 0, z, SMP_WHERE_LOG) && d.errors == errors)
+		if (!expr_parse(line(cfg, &d, px, arena_strdup(&cfg->arena, z)), 0, z,
+				SMP_WHERE_LOG) &&
+		    d.errors == errors)
 			abort(); /* refused without a word */
 		errors = d.errors;
 		c = cond_parse(line(cfg, &d, px, words), 0, SMP_WHERE_LOG);

@@ -18,9 +18,9 @@ struct row {
 };
 
 static const struct row rows[] = {
-#define EXPR(e, w) { .text = e, .want = w },
+#define EXPR(e, w)  { .text = e, .want = w },
 #define BAD_EXPR(e) { .text = e, .bad = true },
-#define COND(e, w) { .text = e, .yes = w, .cond = true },
+#define COND(e, w)  { .text = e, .yes = w, .cond = true },
 #define BAD_COND(e) { .text = e, .bad = true, .cond = true },
 #include "policy_oracle.tbl.h"
 };

@@ -58,7 +58,11 @@ static bool fetch_address(const struct smp_arg *args, const struct smp_ctx *ctx,
 	return true;
 }
 
-#define ROW(n, t, f) { .name = n, .kind = "fetch-internal", .out = t, .where = SMP_W_INTERNAL, .fetch = f, .kernel = KERNEL_EXACT, .help = "" }
+#define ROW(n, t, f)                                                                    \
+	{                                                                               \
+		.name = n, .kind = "fetch-internal", .out = t, .where = SMP_W_INTERNAL, \
+		.fetch = f, .kernel = KERNEL_EXACT, .help = ""                          \
+	}
 static const struct fetch_row fetches[] = {
 	ROW("t.text", SMP_STR, fetch_text),
 	ROW("t.list", SMP_STR, fetch_list),
@@ -91,7 +95,8 @@ static const char *random_text(char *buf, unsigned int most)
 
 static const char *random_address(char *buf, size_t size, bool net)
 {
-	static const char *const v6[] = { "::ffff:10.0.%u.%u", "2001:db8::%u:%u", "2002:a00:%u%u::", "::10.0.%u.%u" };
+	static const char *const v6[] = { "::ffff:10.0.%u.%u", "2001:db8::%u:%u",
+					  "2002:a00:%u%u::", "::10.0.%u.%u" };
 	size_t n;
 
 	if (rnd(3))
@@ -105,7 +110,8 @@ static const char *random_address(char *buf, size_t size, bool net)
 
 static size_t random_test(char *out, size_t size)
 {
-	static const char *const matches[] = { "str", "beg", "end", "dir", "dom", "sub", "reg", "found", "len" };
+	static const char *const matches[] = { "str", "beg", "end",   "dir", "dom",
+					       "sub", "reg", "found", "len" };
 	char value[64];
 	size_t n;
 	unsigned int kind = rnd(10);
@@ -113,11 +119,18 @@ static size_t random_test(char *out, size_t size)
 	if (kind < 6) {
 		const char *m = matches[rnd(rnd(2) ? 3 : ARRAY_SIZE(matches))];
 
-		n = (size_t)snprintf(out, size, "%s -m %s%s", rnd(2) ? "t.text" : rnd(2) ? "t.list" : "t.text,lower", m, rnd(3) ? "" : " -i");
+		n = (size_t)snprintf(out, size, "%s -m %s%s",
+				     rnd(2)   ? "t.text"
+				     : rnd(2) ? "t.list"
+					      : "t.text,lower",
+				     m, rnd(3) ? "" : " -i");
 		if (!strcmp(m, "found"))
 			return n;
 		for (unsigned int i = 0, many = rnd(8) ? 1 + rnd(2) : 8; i < many; i++)
-			n += (size_t)snprintf(out + n, size - n, " %s", !strcmp(m, "len") ? "3" : !strcmp(m, "reg") ? "^a.?b" : random_text(value, 3));
+			n += (size_t)snprintf(out + n, size - n, " %s",
+					      !strcmp(m, "len")   ? "3"
+					      : !strcmp(m, "reg") ? "^a.?b"
+								  : random_text(value, 3));
 		return n;
 	}
 	if (kind < 8) {
@@ -128,7 +141,8 @@ static size_t random_test(char *out, size_t size)
 	}
 	n = (size_t)snprintf(out, size, "t.address");
 	for (unsigned int i = 0, many = 1 + rnd(2); i < many; i++)
-		n += (size_t)snprintf(out + n, size - n, " %s", random_address(value, sizeof(value), true));
+		n += (size_t)snprintf(out + n, size - n, " %s",
+				      random_address(value, sizeof(value), true));
 	if (!rnd(10))
 		n += (size_t)snprintf(out + n, size - n, " 10.0.0.1/255.0.255.255");
 	return n;
@@ -170,7 +184,8 @@ static void random_values(char *text, char *second, char *address)
 	now.text = slice_z(random_text(text, 6));
 	now.second = slice_z(random_text(second, 6));
 	now.number = rnd(10);
-	assert_int_equal(addr_parse_ip(&now.address, slice_z(random_address(address, 64, false))), 0);
+	assert_int_equal(addr_parse_ip(&now.address, slice_z(random_address(address, 64, false))),
+			 0);
 	now.missing = !rnd(20);
 	now.wait = !rnd(20);
 }
@@ -200,9 +215,16 @@ static void test_random(void **state)
 			want = in_turn(conds, n, &b.ctx);
 			got = cond_index_first(ix, &b.ctx);
 			if (got != want)
-				fail_msg("list %d: rule %d (%s), the index says %d (%s); text '%s' second '%s' number %d address %s", list, want,
-					 want >= 0 && want < n && conds[want] ? cond_text(conds[want]) : "-", got,
-					 got >= 0 && got < n && conds[got] ? cond_text(conds[got]) : "-", text, second, (int)now.number, address);
+				fail_msg("list %d: rule %d (%s), the index says %d (%s); text '%s' "
+					 "second '%s' number %d address %s",
+					 list, want,
+					 want >= 0 && want < n && conds[want]
+						 ? cond_text(conds[want])
+						 : "-",
+					 got,
+					 got >= 0 && got < n && conds[got] ? cond_text(conds[got])
+									   : "-",
+					 text, second, (int)now.number, address);
 			matched += want >= 0 && want < n;
 			waited += want < 0;
 		}
@@ -212,7 +234,8 @@ static void test_random(void **state)
 	now.missing = now.wait = false;
 }
 
-static uint64_t compares(const struct cond_index *ix, const char *text, struct policy_bench *b, int want)
+static uint64_t compares(const struct cond_index *ix, const char *text, struct policy_bench *b,
+			 int want)
 {
 	uint64_t before = pattern_compares;
 
@@ -281,13 +304,19 @@ static void test_values(void **state)
 
 		bench_init(&b);
 		n += random_test(words, sizeof(words));
-		for (int i = 0, many = (int)rnd(12); i < many && strstr(words, "-m found") == NULL; i++) {
+		for (int i = 0, many = (int)rnd(12); i < many && strstr(words, "-m found") == NULL;
+		     i++) {
 			if (!strncmp(words, "t.number", 8) || strstr(words, "-m len"))
-				n += (size_t)snprintf(words + n, sizeof(words) - n, " %u:%u", rnd(4), 4 + rnd(5));
+				n += (size_t)snprintf(words + n, sizeof(words) - n, " %u:%u",
+						      rnd(4), 4 + rnd(5));
 			else if (!strncmp(words, "t.address", 9))
-				n += (size_t)snprintf(words + n, sizeof(words) - n, " %s", random_address(address, sizeof(address), true));
+				n += (size_t)snprintf(words + n, sizeof(words) - n, " %s",
+						      random_address(address, sizeof(address),
+								     true));
 			else
-				n += (size_t)snprintf(words + n, sizeof(words) - n, " %s", strstr(words, "-m reg") ? "b$" : random_text(text, 3));
+				n += (size_t)snprintf(
+					words + n, sizeof(words) - n, " %s",
+					strstr(words, "-m reg") ? "b$" : random_text(text, 3));
 		}
 		l = bench_line(&b, words);
 		t = acl_test_parse(l, 0, l->nwords);
@@ -304,8 +333,9 @@ static void test_values(void **state)
 			without = acl_test_eval(t, SMP_W_INTERNAL, &b.ctx);
 			t->patterns.index = ix;
 			if (with != without)
-				fail_msg("%s: text '%s' number %d address %s: %d with the index, %d without", words, text, (int)now.number, address, with,
-					 without);
+				fail_msg("%s: text '%s' number %d address %s: %d with the index, "
+					 "%d without",
+					 words, text, (int)now.number, address, with, without);
 		}
 		bench_fini(&b);
 	}

@@ -34,14 +34,17 @@ static void test_rows(void **state)
 	const struct action_row *a;
 
 	for (size_t i = 0; (f = row_table_at(&fetch_rows, i)); i++) {
-		if (!f->fetch || !f->help || !f->help[0] || !f->where || f->kernel == KERNEL_UNSAID || strncmp(f->kind, "fetch-", 6) ||
-		    (f->kernel == KERNEL_NEVER && !f->kernel_says) || f->min_args > f->max_args || f->max_args >= SMP_MAX_ARGS)
+		if (!f->fetch || !f->help || !f->help[0] || !f->where ||
+		    f->kernel == KERNEL_UNSAID || strncmp(f->kind, "fetch-", 6) ||
+		    (f->kernel == KERNEL_NEVER && !f->kernel_says) || f->min_args > f->max_args ||
+		    f->max_args >= SMP_MAX_ARGS)
 			fail_msg("fetch %s: its row is not complete", f->name);
 		if (fetch_find(slice_z(f->name)) != f)
 			fail_msg("fetch %s is there twice", f->name);
 	}
 	for (size_t i = 0; (c = row_table_at(&converter_rows, i)); i++)
-		if (!c->convert || !c->help || !c->help[0] || c->min_args > c->max_args || converter_find(slice_z(c->name)) != c)
+		if (!c->convert || !c->help || !c->help[0] || c->min_args > c->max_args ||
+		    converter_find(slice_z(c->name)) != c)
 			fail_msg("converter %s: its row is not complete, or there twice", c->name);
 	for (size_t i = 0; (a = row_table_at(&action_rows, i)); i++)
 		if (!a->run || !a->help || !a->usage || !a->sets || a->kernel == KERNEL_UNSAID)
@@ -66,8 +69,10 @@ static void test_predefined(void **state)
 	}
 	assert_int_equal(n, 23); /* all of the manual's, and HTTP_3.0 */
 	for (size_t i = 0; (k = row_table_at(&acl_keyword_rows, i)); i++)
-		if (!fetch_find(slice_z(k->fetch)) || (!match_find(k->match) && strcmp(k->match, "version")))
-			fail_msg("ACL keyword %s: no fetch '%s' or method '%s'", k->name, k->fetch, k->match);
+		if (!fetch_find(slice_z(k->fetch)) ||
+		    (!match_find(k->match) && strcmp(k->match, "version")))
+			fail_msg("ACL keyword %s: no fetch '%s' or method '%s'", k->name, k->fetch,
+				 k->match);
 }
 
 /* ---- errors ---- */
@@ -140,14 +145,17 @@ static void test_errors(void **state)
 		struct policy_bench b;
 
 		bench_init(&b);
-		check_said(&b, &cond_errors[i], !cond_parse(bench_line(&b, cond_errors[i].line), 0, SMP_WHERE_HTTP_REQ));
+		check_said(&b, &cond_errors[i],
+			   !cond_parse(bench_line(&b, cond_errors[i].line), 0, SMP_WHERE_HTTP_REQ));
 		bench_fini(&b);
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(rule_errors); i++) {
 		struct policy_bench b;
 
 		bench_init(&b);
-		check_said(&b, &rule_errors[i], rule_parse(bench_line(&b, rule_errors[i].line), 0, RULESET_HTTP_REQ, SMP_WHERE_HTTP_REQ) < 0);
+		check_said(&b, &rule_errors[i],
+			   rule_parse(bench_line(&b, rule_errors[i].line), 0, RULESET_HTTP_REQ,
+				      SMP_WHERE_HTTP_REQ) < 0);
 		bench_fini(&b);
 	}
 }
@@ -202,7 +210,8 @@ static void test_waiting(void **state)
 	b.ctx.data = SLICE("LIVE");
 	assert_int_equal(rules_run(rs, &b.ctx, &p), RULE_STOP);
 	assert_string_equal(p.stopped_by->action->name, "accept");
-	assert_true(vars_get(vars_name_const(bench_line(&b, "x"), 0, SLICE("proc.seen")), &b.ctx, &s));
+	assert_true(
+		vars_get(vars_name_const(bench_line(&b, "x"), 0, SLICE("proc.seen")), &b.ctx, &s));
 	assert_int_equal(s.u.i, 4);
 
 	p = (struct rule_progress){ NULL, NULL };
@@ -227,8 +236,10 @@ static void test_runs(void **state)
 
 	bench_init(&b);
 	for (int i = 0; i < 40; i++) {
-		snprintf(text[i], sizeof(text[i]), i == 20 ? "x set-var(proc.n) int(%d)" : "x %2$s if { req.payload(0,0) -m str k%1$d }", i,
-			 i % 2 ? "accept" : "reject");
+		snprintf(text[i], sizeof(text[i]),
+			 i == 20 ? "x set-var(proc.n) int(%d)"
+				 : "x %2$s if { req.payload(0,0) -m str k%1$d }",
+			 i, i % 2 ? "accept" : "reject");
 		lines[i] = text[i];
 	}
 	rs = rules(&b, lines, 40);
@@ -251,8 +262,9 @@ static void test_runs(void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_rows),	      cmocka_unit_test(test_predefined), cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_never_matches), cmocka_unit_test(test_waiting),	 cmocka_unit_test(test_runs),
+		cmocka_unit_test(test_rows),    cmocka_unit_test(test_predefined),
+		cmocka_unit_test(test_errors),  cmocka_unit_test(test_never_matches),
+		cmocka_unit_test(test_waiting), cmocka_unit_test(test_runs),
 	};
 
 	return cmocka_run_group_tests(tests, group_setup, NULL);

@@ -37,7 +37,12 @@ struct cfg_line *bench_line(struct policy_bench *b, const char *text)
 	char *out = arena_alloc(a, strlen(text) * 2 + 2);
 	const char *start = text;
 
-	*l = (struct cfg_line){ .cfg = b->cfg, .diag = &b->diag, .arena = a, .section = CFG_LISTEN, .px = b->px, .words = words };
+	*l = (struct cfg_line){ .cfg = b->cfg,
+				.diag = &b->diag,
+				.arena = a,
+				.section = CFG_LISTEN,
+				.px = b->px,
+				.words = words };
 	l->at = (struct place){ "test", 1, 1, arena_strdup(a, text) };
 	while (*text) {
 		struct cfg_word *w = &words[l->nwords];

@@ -39,13 +39,16 @@ static int flag_match(struct test_words *w)
 		return -1;
 	m = match_find(w->l->words[w->at + 1].z);
 	if (!m)
-		return cfg_error(w->l, w->at + 1, "unknown matching method '%s'; there are found, bool, int, ip, bin, "
-			"len, str, beg, sub, dir, dom, end and reg", w->l->words[w->at + 1].z);
+		return cfg_error(
+			w->l, w->at + 1,
+			"unknown matching method '%s'; there are found, bool, int, ip, bin, "
+			"len, str, beg, sub, dir, dom, end and reg",
+			w->l->words[w->at + 1].z);
 	if (w->test->patterns.n || w->file_seen)
 		return cfg_error(w->l, w->at, "'-m' must stand in front of all values and files");
 	if (!smp_type_casts(w->test->expr->out, m->takes))
-		return cfg_error(w->l, w->at, "'-m %s' cannot be used here: '%s' gives type %s", m->name,
-				 w->test->expr->text, smp_type_name(w->test->expr->out));
+		return cfg_error(w->l, w->at, "'-m %s' cannot be used here: '%s' gives type %s",
+				 m->name, w->test->expr->text, smp_type_name(w->test->expr->out));
 	w->test->match = m;
 	w->test->patterns.kind = m->kind;
 	w->at += 2;
@@ -60,14 +63,16 @@ static int flag_file(struct test_words *w)
 		return 1; /* the caller says that -m is missing */
 	w->file_seen = true;
 	w->at += 2;
-	return patterns_add_file(&w->test->patterns, w->l, w->at - 1, w->l->words[w->at - 1].z, &w->p, w->map);
+	return patterns_add_file(&w->test->patterns, w->l, w->at - 1, w->l->words[w->at - 1].z,
+				 &w->p, w->map);
 }
 
 static int flag_id(struct test_words *w)
 {
 	if (need_value(w, "-u"))
 		return -1;
-	return cfg_error(w->l, w->at, "'-u' is not supported yet: values of ACLs cannot be changed at run time");
+	return cfg_error(w->l, w->at,
+			 "'-u' is not supported yet: values of ACLs cannot be changed at run time");
 }
 
 static int flag_simple(struct test_words *w)
@@ -98,7 +103,8 @@ static const struct {
 static int no_method(struct test_words *w)
 {
 	return cfg_error(w->l, w->at < w->end ? w->at : w->end - 1,
-			 "'%s' gives type %s, which has no usual way of matching: say one with '-m <method>'",
+			 "'%s' gives type %s, which has no usual way of matching: say one with '-m "
+			 "<method>'",
 			 w->test->expr->text, smp_type_name(w->test->expr->out));
 }
 
@@ -116,7 +122,9 @@ static int parse_flags(struct test_words *w)
 			if (!strcmp(flags[f].name, word(w)))
 				break;
 		if (f == ARRAY_SIZE(flags))
-			return cfg_error(w->l, w->at, "'%s' is no flag (-i, -f, -m, -n, -M, --); put '--' in front of a value that begins with '-'",
+			return cfg_error(w->l, w->at,
+					 "'%s' is no flag (-i, -f, -m, -n, -M, --); put '--' in "
+					 "front of a value that begins with '-'",
 					 word(w));
 		r = flags[f].parse(w);
 		if (r)
@@ -129,7 +137,8 @@ static int parse_flags(struct test_words *w)
 
 static bool is_operator(const char *z)
 {
-	return !strcmp(z, "eq") || !strcmp(z, "ge") || !strcmp(z, "gt") || !strcmp(z, "le") || !strcmp(z, "lt");
+	return !strcmp(z, "eq") || !strcmp(z, "ge") || !strcmp(z, "gt") || !strcmp(z, "le") ||
+	       !strcmp(z, "lt");
 }
 
 static int parse_values(struct test_words *w)
@@ -143,7 +152,8 @@ static int parse_values(struct test_words *w)
 		if (numbers && is_operator(word(w))) {
 			w->p.op = word(w);
 			if (w->at + 1 == w->end)
-				return cfg_error(w->l, w->at, "'%s' needs a number behind it", word(w));
+				return cfg_error(w->l, w->at, "'%s' needs a number behind it",
+						 word(w));
 			continue;
 		}
 		if (patterns_add(&w->test->patterns, w->l, w->at, word(w), &w->p, NULL, 0))
@@ -168,14 +178,16 @@ struct acl_test *acl_test_parse(struct cfg_line *l, int from, int to)
 	const struct acl_keyword *kw = NULL;
 
 	if (from >= to) {
-		cfg_error(l, from < l->nwords ? from : l->nwords - 1, "a test is missing: <fetch> [flags] [values]");
+		cfg_error(l, from < l->nwords ? from : l->nwords - 1,
+			  "a test is missing: <fetch> [flags] [values]");
 		return NULL;
 	}
 	t->expr = expr_parse_acl(l, from, l->words[from].z, &kw);
 	if (!t->expr)
 		return NULL;
 	if (kw && !t->expr->nconvs) /* with converters, what counts is what they give */
-		t->match = !strcmp(kw->match, "version") ? match_of(MATCH_VERSION) : match_find(kw->match);
+		t->match = !strcmp(kw->match, "version") ? match_of(MATCH_VERSION)
+							 : match_find(kw->match);
 	else
 		t->match = match_of(match_default(t->expr->out));
 	t->patterns.kind = t->match ? t->match->kind : MATCH_NONE;
@@ -235,8 +247,9 @@ static struct acl *acl_predefined(struct cfg_line *l, const struct acl_predefine
 	struct acl *a;
 	int n = 0;
 
-	for (char *z = strtok_r(text, " ", &save); z && n < 15; z = strtok_r(NULL, " ", &save))
-		words[n++] = (struct cfg_word){ .z = z, .n = strlen(z), .column = l->words[0].column };
+	for (char *z = strtok_r(text, " ", &save); z && n < 15; z = strtok_r(NULL, " ", &save), n++)
+		words[n] =
+			(struct cfg_word){ .z = z, .n = strlen(z), .column = l->words[0].column };
 	words[n].z = "";
 	line.words = words;
 	line.nwords = n;
@@ -269,10 +282,13 @@ int acl_parse_line(struct cfg_line *l)
 		return -1;
 	for (const char *p = name; *p; p++)
 		if (!isalnum((unsigned char)*p) && !strchr("-_.:", *p))
-			return cfg_error(l, l->first_arg, "acl '%s': '%c' is not allowed in a name; letters, digits, '-', '_', '.' and ':' are",
+			return cfg_error(l, l->first_arg,
+					 "acl '%s': '%c' is not allowed in a name; letters, "
+					 "digits, '-', '_', '.' and ':' are",
 					 name, *p);
 	if (!strcmp(name, "or"))
-		return cfg_error(l, l->first_arg, "acl 'or': conditions could not use it; choose another name");
+		return cfg_error(l, l->first_arg,
+				 "acl 'or': conditions could not use it; choose another name");
 	t = acl_test_parse(l, l->first_arg + 1, l->nwords);
 	if (!t)
 		return -1;
@@ -285,14 +301,16 @@ int acl_parse_line(struct cfg_line *l)
 
 /* ---- evaluation ---- */
 
-enum acl_result acl_test_eval(const struct acl_test *t, unsigned int where, const struct smp_ctx *ctx)
+enum acl_result acl_test_eval(const struct acl_test *t, unsigned int where,
+			      const struct smp_ctx *ctx)
 {
 	struct sample s;
 	bool got, more = false;
 
 	if (!(t->expr->fetch->where & (where | SMP_W_INTERNAL)))
 		return ACL_NO;
-	for (got = expr_eval_first(t->expr, ctx, SMP_ANY, &s); got; got = expr_eval_next(t->expr, ctx, SMP_ANY, &s)) {
+	for (got = expr_eval_first(t->expr, ctx, SMP_ANY, &s); got;
+	     got = expr_eval_next(t->expr, ctx, SMP_ANY, &s)) {
 		more |= s.flags & SMP_F_MAY_CHANGE;
 		if (sample_cast(&s, t->match->takes, ctx) && patterns_match(&t->patterns, &s))
 			return ACL_YES;

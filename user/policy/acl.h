@@ -17,10 +17,16 @@ enum acl_result cond_eval(const struct cond *c, const struct smp_ctx *ctx);
 const char *cond_text(const struct cond *c);
 
 /* A keyword that is a fetch plus a match method: "path_beg" = path,beg. Rows (kind "acl-suffix-keyword"). */
-struct acl_keyword { const char *name, *fetch, *match; const char *help; };
+struct acl_keyword {
+	const char *name, *fetch, *match;
+	const char *help;
+};
 void acl_keyword_register(const struct acl_keyword *rows, size_t n);
 /* A predefined ACL: name and definition ("TRUE", "always_true"). */
-struct acl_predefined { const char *name, *expr; const char *help; };
+struct acl_predefined {
+	const char *name, *expr;
+	const char *help;
+};
 void acl_predefined_register(const struct acl_predefined *rows, size_t n);
 
 /*

@@ -8,8 +8,8 @@
 #include "policy/sample_util.h"
 #include "policy/vars.h"
 
-#define SETS_TCP (RULESET_TCP_CONN | RULESET_TCP_SESS | RULESET_TCP_CONTENT)
-#define SETS_HTTP    (RULESET_HTTP_REQ | RULESET_HTTP_RES)
+#define SETS_TCP  (RULESET_TCP_CONN | RULESET_TCP_SESS | RULESET_TCP_CONTENT)
+#define SETS_HTTP (RULESET_HTTP_REQ | RULESET_HTTP_RES)
 
 static enum rule_verdict run_accept(const struct rule *r, const struct smp_ctx *ctx)
 {
@@ -36,7 +36,8 @@ static const struct var_name *var_of_word(struct cfg_line *l, int word)
 	size_t n = open ? strlen(open) : 0;
 
 	if (!open || n < 3 || open[n - 1] != ')') {
-		cfg_error(l, word, "'%s' needs a variable in parentheses: %.*s(<scope>.<name>)", z, (int)strcspn(z, "("), z);
+		cfg_error(l, word, "'%s' needs a variable in parentheses: %.*s(<scope>.<name>)", z,
+			  (int)strcspn(z, "("), z);
 		return NULL;
 	}
 	return vars_name_const(l, word, slice_make(open + 1, n - 2));
@@ -50,7 +51,8 @@ static int parse_set_var(struct cfg_line *l, int *i, struct rule *r)
 	if (!a->name)
 		return -1;
 	if (*i >= l->nwords)
-		return cfg_error(l, *i - 1, "an expression is missing behind '%s'", l->words[*i - 1].z);
+		return cfg_error(l, *i - 1, "an expression is missing behind '%s'",
+				 l->words[*i - 1].z);
 	a->expr = expr_parse(l, *i, l->words[*i].z, r->where);
 	++*i;
 	r->priv = a;
@@ -85,7 +87,11 @@ static int parse_set_var_fmt(struct cfg_line *l, int *i, struct rule *r)
 static enum rule_verdict run_set_var_fmt(const struct rule *r, const struct smp_ctx *ctx)
 {
 	const struct var_action *a = r->priv;
-	struct log_ctx lc = { .sess = ctx->sess, .stream = ctx->stream, .http = ctx->http, .fe = r->px, .be = r->px };
+	struct log_ctx lc = { .sess = ctx->sess,
+			      .stream = ctx->stream,
+			      .http = ctx->http,
+			      .fe = r->px,
+			      .be = r->px };
 	struct strbuf text = STRBUF_INIT;
 	struct sample s = { .type = SMP_STR };
 
@@ -115,17 +121,46 @@ static enum rule_verdict run_unset_var(const struct rule *r, const struct smp_ct
 #define SAYS_RULE "connection rules run in the daemon"
 
 static const struct action_row rows[] = {
-	{ .name = "accept", .sets = SETS_TCP, .run = run_accept, .final = true, .kernel = KERNEL_NEVER,
-	  .kernel_says = SAYS_RULE, .usage = "accept", .help = "Ends the rules: the connection goes on." },
-	{ .name = "reject", .sets = SETS_TCP, .run = run_reject, .final = true, .kernel = KERNEL_NEVER,
-	  .kernel_says = SAYS_RULE, .usage = "reject", .help = "Closes the connection." },
-	{ .name = "set-var", .sets = SETS_TCP | SETS_HTTP, .parse = parse_set_var, .run = run_set_var, .kernel = KERNEL_NEVER,
-	  .kernel_says = SAYS_VAR, .usage = "set-var(<scope>.<name>) <expression>", .help = "Keeps a value in a variable." },
-	{ .name = "set-var-fmt", .sets = SETS_TCP | SETS_HTTP, .parse = parse_set_var_fmt, .run = run_set_var_fmt,
-	  .kernel = KERNEL_NEVER, .kernel_says = SAYS_VAR, .usage = "set-var-fmt(<scope>.<name>) <format>",
+	{ .name = "accept",
+	  .sets = SETS_TCP,
+	  .run = run_accept,
+	  .final = true,
+	  .kernel = KERNEL_NEVER,
+	  .kernel_says = SAYS_RULE,
+	  .usage = "accept",
+	  .help = "Ends the rules: the connection goes on." },
+	{ .name = "reject",
+	  .sets = SETS_TCP,
+	  .run = run_reject,
+	  .final = true,
+	  .kernel = KERNEL_NEVER,
+	  .kernel_says = SAYS_RULE,
+	  .usage = "reject",
+	  .help = "Closes the connection." },
+	{ .name = "set-var",
+	  .sets = SETS_TCP | SETS_HTTP,
+	  .parse = parse_set_var,
+	  .run = run_set_var,
+	  .kernel = KERNEL_NEVER,
+	  .kernel_says = SAYS_VAR,
+	  .usage = "set-var(<scope>.<name>) <expression>",
+	  .help = "Keeps a value in a variable." },
+	{ .name = "set-var-fmt",
+	  .sets = SETS_TCP | SETS_HTTP,
+	  .parse = parse_set_var_fmt,
+	  .run = run_set_var_fmt,
+	  .kernel = KERNEL_NEVER,
+	  .kernel_says = SAYS_VAR,
+	  .usage = "set-var-fmt(<scope>.<name>) <format>",
 	  .help = "Keeps a text made by a log-format in a variable." },
-	{ .name = "unset-var", .sets = SETS_TCP | SETS_HTTP, .parse = parse_unset_var, .run = run_unset_var,
-	  .kernel = KERNEL_NEVER, .kernel_says = SAYS_VAR, .usage = "unset-var(<scope>.<name>)", .help = "Forgets a variable." },
+	{ .name = "unset-var",
+	  .sets = SETS_TCP | SETS_HTTP,
+	  .parse = parse_unset_var,
+	  .run = run_unset_var,
+	  .kernel = KERNEL_NEVER,
+	  .kernel_says = SAYS_VAR,
+	  .usage = "unset-var(<scope>.<name>)",
+	  .help = "Forgets a variable." },
 };
 
 void actions_register(void)

@@ -13,13 +13,13 @@ struct use_rule {
 	struct list node;
 	const char *name;
 	struct place at;
-	struct proxy *be;            /* NULL: by @format */
+	struct proxy *be; /* NULL: by @format */
 	struct logformat *format;
 	struct cond *cond;
 };
 
 struct backend_conf {
-	struct list rules;           /* struct use_rule; set up by the first */
+	struct list rules; /* struct use_rule; set up by the first */
 	int n;
 	const struct use_rule **array;
 	struct cond_index *index;
@@ -57,17 +57,22 @@ static int parse_use_backend(struct cfg_line *l)
 	if (!bc->n++)
 		list_init(&bc->rules);
 	else if (!list_last(&bc->rules, struct use_rule, node)->cond)
-		cfg_warn(l, word, "this rule is never reached: the use_backend at line %d has no condition",
+		cfg_warn(l, word,
+			 "this rule is never reached: the use_backend at line %d has no condition",
 			 list_last(&bc->rules, struct use_rule, node)->at.line);
 	list_add_tail(&bc->rules, &r->node);
 	return 0;
 }
 
 static const struct cfg_keyword keywords[] = {
-	{ .name = "use_backend", .sections = CFG_FRONTEND, .parse = parse_use_backend, .kernel = KERNEL_NEVER,
+	{ .name = "use_backend",
+	  .sections = CFG_FRONTEND,
+	  .parse = parse_use_backend,
+	  .kernel = KERNEL_NEVER,
 	  .kernel_says = "rules choose the backend of each connection",
 	  .usage = "use_backend <backend> [if|unless <condition>]",
-	  .help = "Sends the stream to this backend when the condition holds; the first rule that holds wins. The name may be a log-format." },
+	  .help = "Sends the stream to this backend when the condition holds; the first rule that "
+		  "holds wins. The name may be a log-format." },
 };
 
 /* ---- when everything is read ---- */
@@ -78,11 +83,16 @@ static void resolve_rule(struct config *cfg, struct diag *d, struct proxy *px, s
 		return;
 	r->be = config_find_proxy(cfg, r->name, PX_BACKEND);
 	if (!r->be)
-		diag_error(d, r->at, "%s '%s': use_backend: there is no backend '%s'%s", proxy_kind(px), px->name, r->name,
-			   config_find_proxy(cfg, r->name, PX_FRONTEND) ? "; this is a frontend" : "");
+		diag_error(d, r->at, "%s '%s': use_backend: there is no backend '%s'%s",
+			   proxy_kind(px), px->name, r->name,
+			   config_find_proxy(cfg, r->name, PX_FRONTEND) ? "; this is a frontend"
+									: "");
 	else if (r->be->mode != px->mode && !(px->mode == MODE_TCP && r->be->mode == MODE_HTTP))
-		diag_error(d, r->at, "%s '%s' (mode %s): use_backend: backend '%s' is mode %s; both must be the same", proxy_kind(px),
-			   px->name, proxy_mode_name(px->mode), r->be->name, proxy_mode_name(r->be->mode));
+		diag_error(d, r->at,
+			   "%s '%s' (mode %s): use_backend: backend '%s' is mode %s; both must be "
+			   "the same",
+			   proxy_kind(px), px->name, proxy_mode_name(px->mode), r->be->name,
+			   proxy_mode_name(r->be->mode));
 }
 
 static void name_table(struct config *cfg)
@@ -156,9 +166,12 @@ static bool found_name(void *ctx, const uint32_t *values, uint32_t n)
 	return true;
 }
 
-static struct proxy *by_format(const struct use_rule *r, struct proxy *fe, const struct smp_ctx *ctx)
+static struct proxy *by_format(const struct use_rule *r, struct proxy *fe,
+			       const struct smp_ctx *ctx)
 {
-	struct log_ctx lc = { .sess = ctx->sess, .stream = ctx->stream, .http = ctx->http, .fe = fe, .be = fe };
+	struct log_ctx lc = {
+		.sess = ctx->sess, .stream = ctx->stream, .http = ctx->http, .fe = fe, .be = fe
+	};
 	struct strbuf name = STRBUF_INIT;
 	struct name_hit hit = { NULL };
 

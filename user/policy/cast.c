@@ -12,8 +12,8 @@
 const char *smp_type_name(enum smp_type t)
 {
 	static const char *const names[] = {
-		[SMP_NONE] = "none", [SMP_BOOL] = "bool", [SMP_INT] = "sint",  [SMP_IP4] = "ipv4",
-		[SMP_IP6] = "ipv6",  [SMP_STR] = "str",   [SMP_BIN] = "bin",   [SMP_METH] = "meth",
+		[SMP_NONE] = "none", [SMP_BOOL] = "bool", [SMP_INT] = "sint", [SMP_IP4] = "ipv4",
+		[SMP_IP6] = "ipv6",  [SMP_STR] = "str",   [SMP_BIN] = "bin",  [SMP_METH] = "meth",
 		[SMP_ADDR] = "addr", [SMP_ANY] = "any",
 	};
 
@@ -94,7 +94,8 @@ bool addr_ip6_to_ip4(struct addr *a)
 	const uint8_t *v4;
 	uint8_t tmp[4];
 
-	if (!memcmp(a->ip, zero, 10) && ((a->ip[10] == 0xff && a->ip[11] == 0xff) || !(a->ip[10] | a->ip[11])))
+	if (!memcmp(a->ip, zero, 10) &&
+	    ((a->ip[10] == 0xff && a->ip[11] == 0xff) || !(a->ip[10] | a->ip[11])))
 		v4 = a->ip + 12;
 	else if (a->ip[0] == 0x20 && a->ip[1] == 0x02)
 		v4 = a->ip + 2;
@@ -258,15 +259,35 @@ typedef bool cast_fn(struct sample *s, const struct smp_ctx *ctx);
 
 /* row: from, column: to. An empty place: there is no conversion. */
 static cast_fn *const casts[SMP_ADDR + 1][SMP_ADDR + 1] = {
-	[SMP_BOOL] = { [SMP_BOOL] = keep, [SMP_INT] = keep, [SMP_STR] = int_to_text, [SMP_BIN] = int_to_bytes },
-	[SMP_INT] = { [SMP_BOOL] = int_to_bool, [SMP_INT] = keep, [SMP_IP4] = int_to_ip4, [SMP_IP6] = int_to_ip6,
-		      [SMP_ADDR] = int_to_ip4, [SMP_STR] = int_to_text, [SMP_BIN] = int_to_bytes },
-	[SMP_IP4] = { [SMP_INT] = ip4_to_int, [SMP_IP4] = keep, [SMP_IP6] = ip4_to_ip6, [SMP_ADDR] = keep,
-		      [SMP_STR] = ip_to_text, [SMP_BIN] = ip_to_bytes },
-	[SMP_IP6] = { [SMP_IP4] = ip6_to_ip4, [SMP_IP6] = keep, [SMP_ADDR] = keep, [SMP_STR] = ip_to_text,
+	[SMP_BOOL] = { [SMP_BOOL] = keep,
+		       [SMP_INT] = keep,
+		       [SMP_STR] = int_to_text,
+		       [SMP_BIN] = int_to_bytes },
+	[SMP_INT] = { [SMP_BOOL] = int_to_bool,
+		      [SMP_INT] = keep,
+		      [SMP_IP4] = int_to_ip4,
+		      [SMP_IP6] = int_to_ip6,
+		      [SMP_ADDR] = int_to_ip4,
+		      [SMP_STR] = int_to_text,
+		      [SMP_BIN] = int_to_bytes },
+	[SMP_IP4] = { [SMP_INT] = ip4_to_int,
+		      [SMP_IP4] = keep,
+		      [SMP_IP6] = ip4_to_ip6,
+		      [SMP_ADDR] = keep,
+		      [SMP_STR] = ip_to_text,
 		      [SMP_BIN] = ip_to_bytes },
-	[SMP_STR] = { [SMP_BOOL] = text_to_bool, [SMP_INT] = text_to_int, [SMP_IP4] = text_to_ip4,
-		      [SMP_IP6] = text_to_ip6, [SMP_ADDR] = text_to_addr, [SMP_STR] = keep, [SMP_BIN] = keep,
+	[SMP_IP6] = { [SMP_IP4] = ip6_to_ip4,
+		      [SMP_IP6] = keep,
+		      [SMP_ADDR] = keep,
+		      [SMP_STR] = ip_to_text,
+		      [SMP_BIN] = ip_to_bytes },
+	[SMP_STR] = { [SMP_BOOL] = text_to_bool,
+		      [SMP_INT] = text_to_int,
+		      [SMP_IP4] = text_to_ip4,
+		      [SMP_IP6] = text_to_ip6,
+		      [SMP_ADDR] = text_to_addr,
+		      [SMP_STR] = keep,
+		      [SMP_BIN] = keep,
 		      [SMP_METH] = keep },
 	[SMP_BIN] = { [SMP_STR] = bytes_to_text, [SMP_BIN] = keep, [SMP_METH] = bytes_to_text },
 	[SMP_METH] = { [SMP_STR] = keep, [SMP_BIN] = keep, [SMP_METH] = keep },

@@ -51,10 +51,15 @@ static int no_such_acl(struct cond_words *w, const char *name)
 
 	if (near)
 		return cfg_error(w->l, w->at, "no such ACL: '%s'; did you mean '%s'?", name, near);
-	if (row_table_find(&fetch_rows, slice_z(name)) || row_table_find(&acl_keyword_rows, slice_z(name)))
-		return cfg_error(w->l, w->at, "no such ACL: '%s'; a test without a name stands in braces: { %s ... }", name,
-				 name);
-	return cfg_error(w->l, w->at, "no such ACL: '%s'; declare it with 'acl %s ...' above this line", name, name);
+	if (row_table_find(&fetch_rows, slice_z(name)) ||
+	    row_table_find(&acl_keyword_rows, slice_z(name)))
+		return cfg_error(
+			w->l, w->at,
+			"no such ACL: '%s'; a test without a name stands in braces: { %s ... }",
+			name, name);
+	return cfg_error(w->l, w->at,
+			 "no such ACL: '%s'; declare it with 'acl %s ...' above this line", name,
+			 name);
 }
 
 /* ---- terms ---- */
@@ -67,7 +72,9 @@ static struct acl *parse_anonymous(struct cond_words *w)
 	while (to < w->l->nwords && strcmp(w->l->words[to].z, "}"))
 		to++;
 	if (to == w->l->nwords) {
-		cfg_error(w->l, from - 1, "the closing '}' of this test is missing (a word of its own, with a space in front)");
+		cfg_error(w->l, from - 1,
+			  "the closing '}' of this test is missing (a word of its own, with a "
+			  "space in front)");
 		return NULL;
 	}
 	a->tests = arena_alloc(w->l->arena, sizeof(*a->tests));
@@ -90,7 +97,8 @@ static void warn_never(struct cond_words *w, int at, const struct acl *a)
 		return;
 	cfg_warn(w->l, at, "%s%s%s will never match here: it reads %s, and here there is %s",
 		 a->name ? "acl '" : "this test", a->name ? a->name : "", a->name ? "'" : "",
-		 smp_where_text(where, need, sizeof(need)), smp_where_text(w->c->where, have, sizeof(have)));
+		 smp_where_text(where, need, sizeof(need)),
+		 smp_where_text(w->c->where, have, sizeof(have)));
 }
 
 static int parse_term(struct cond_words *w, struct cond_term *t)
@@ -117,7 +125,8 @@ static int parse_term(struct cond_words *w, struct cond_term *t)
 	} else {
 		a = acl_find(w->l, name);
 		if (!a)
-			return w->l->diag && w->l->diag->errors > errors ? -1 : no_such_acl(w, name);
+			return w->l->diag && w->l->diag->errors > errors ? -1
+									 : no_such_acl(w, name);
 		w->at++;
 	}
 	t->acl = a;
@@ -135,13 +144,16 @@ struct cond *cond_parse(struct cfg_line *l, int i, unsigned int where)
 
 	c->unless = !strcmp(word(&w), "unless");
 	if (!c->unless && strcmp(word(&w), "if")) {
-		cfg_error(l, i, "'%s' is not expected here; a condition begins with 'if' or 'unless'", word(&w));
+		cfg_error(l, i,
+			  "'%s' is not expected here; a condition begins with 'if' or 'unless'",
+			  word(&w));
 		return NULL;
 	}
 	c->where = where;
 	c->text = "";
 	for (int k = i; k < l->nwords; k++)
-		c->text = arena_printf(l->arena, "%s%s%s", c->text, k > i ? " " : "", l->words[k].z);
+		c->text =
+			arena_printf(l->arena, "%s%s%s", c->text, k > i ? " " : "", l->words[k].z);
 	terms = arena_zalloc(l->arena, sizeof(*terms) * (l->nwords - i + 1));
 	c->any = arena_zalloc(l->arena, sizeof(*c->any) * (l->nwords - i + 1));
 	for (w.at++; w.at < l->nwords;) {
@@ -178,7 +190,8 @@ const char *cond_text(const struct cond *c)
 
 /* ---- evaluation ---- */
 
-static enum acl_result eval_term(const struct cond_term *t, unsigned int where, const struct smp_ctx *ctx)
+static enum acl_result eval_term(const struct cond_term *t, unsigned int where,
+				 const struct smp_ctx *ctx)
 {
 	enum acl_result r = ACL_NO;
 
@@ -193,7 +206,8 @@ static enum acl_result eval_term(const struct cond_term *t, unsigned int where, 
 	return (r == ACL_YES) != t->negated ? ACL_YES : ACL_NO;
 }
 
-static enum acl_result eval_all(const struct cond_all *all, unsigned int where, const struct smp_ctx *ctx)
+static enum acl_result eval_all(const struct cond_all *all, unsigned int where,
+				const struct smp_ctx *ctx)
 {
 	enum acl_result r = ACL_YES;
 

@@ -50,6 +50,7 @@ struct acl *acl_find(struct cfg_line *l, const char *name);
 /* The keyword "acl". */
 int acl_parse_line(struct cfg_line *l);
 
-enum acl_result acl_test_eval(const struct acl_test *t, unsigned int where, const struct smp_ctx *ctx);
+enum acl_result acl_test_eval(const struct acl_test *t, unsigned int where,
+			      const struct smp_ctx *ctx);
 
 #endif

@@ -30,9 +30,9 @@ struct cond_index {
 	uint64_t *proven; /* bitmap: the look-up itself is the proof */
 };
 
-#define INDEX_FROM     4  /* fewer rules are tried in turn */
-#define MOST_GROUPS    16 /* different expressions */
-#define MOST_LISTS     64 /* keys that match one value at a time; more: every rule is tried in turn */
+#define INDEX_FROM  4  /* fewer rules are tried in turn */
+#define MOST_GROUPS 16 /* different expressions */
+#define MOST_LISTS  64 /* keys that match one value at a time; more: every rule is tried in turn */
 
 /* ---- which test of an alternative can be looked up ---- */
 
@@ -70,7 +70,8 @@ static bool term_has_keys(const struct cond_term *t)
 		for (int k = 0; k < test->patterns.n; k++)
 			if (!pattern_has_key(&test->patterns, k))
 				return false;
-		if (!test->patterns.n && (test->patterns.kind == MATCH_FOUND || test->patterns.kind == MATCH_BOOL))
+		if (!test->patterns.n &&
+		    (test->patterns.kind == MATCH_FOUND || test->patterns.kind == MATCH_BOOL))
 			return false;
 	}
 	return true;
@@ -112,7 +113,8 @@ static struct slice int_key(struct arena *a, const int64_t *v)
 	return slice_make(copy, sizeof(*v));
 }
 
-static struct key_table *table_of(struct cond_index *ix, struct group *g, enum match_kind kind, bool icase)
+static struct key_table *table_of(struct cond_index *ix, struct group *g, enum match_kind kind,
+				  bool icase)
 {
 	struct key_table **t = &g->keys[kind][icase];
 
@@ -121,8 +123,8 @@ static struct key_table *table_of(struct cond_index *ix, struct group *g, enum m
 	return *t;
 }
 
-static void add_pattern(struct cond_index *ix, struct group *g, enum match_kind kind, const struct pattern *v,
-			uint32_t rule)
+static void add_pattern(struct cond_index *ix, struct group *g, enum match_kind kind,
+			const struct pattern *v, uint32_t rule)
 {
 	switch (kind) {
 	case MATCH_IP:
@@ -155,7 +157,8 @@ static uint32_t term_crowd(struct cond_index *usage, const struct cond_term *t, 
 			uint32_t n = 1;
 
 			if (p->kind == MATCH_INT)
-				n = key_table_count(g->ints, slice_make(&p->v[k].min, sizeof(int64_t)));
+				n = key_table_count(g->ints,
+						    slice_make(&p->v[k].min, sizeof(int64_t)));
 			else if (p->kind != MATCH_IP)
 				n = key_table_count(g->keys[p->kind][p->v[k].icase], p->v[k].text);
 			if (n > most)
@@ -166,7 +169,8 @@ static uint32_t term_crowd(struct cond_index *usage, const struct cond_term *t, 
 }
 
 /* False when a table is missing for it (too many groups). */
-static bool term_add(struct cond_index *ix, const struct cond_term *t, unsigned int where, uint32_t rule)
+static bool term_add(struct cond_index *ix, const struct cond_term *t, unsigned int where,
+		     uint32_t rule)
 {
 	for (int i = 0; i < t->acl->ntests; i++)
 		if (!group_of(ix, t->acl->tests[i]->expr, where))
@@ -202,14 +206,16 @@ static void count_usage(struct cond_index *usage, struct cond *const *conds, int
 		for (int i = 0; i < conds[r]->n; i++)
 			for (int k = 0; k < conds[r]->any[i].n; k++)
 				if (term_has_keys(&conds[r]->any[i].terms[k]))
-					term_add(usage, &conds[r]->any[i].terms[k], conds[r]->where, r);
+					term_add(usage, &conds[r]->any[i].terms[k], conds[r]->where,
+						 r);
 	}
 	for (int i = 0; i < usage->ngroups; i++)
 		group_seal(&usage->groups[i]);
 }
 
 /* Pass 2: of each alternative the term that is shared least. */
-static bool rule_add(struct cond_index *ix, struct cond_index *usage, const struct cond *c, uint32_t rule)
+static bool rule_add(struct cond_index *ix, struct cond_index *usage, const struct cond *c,
+		     uint32_t rule)
 {
 	bool proven = true;
 
@@ -219,7 +225,8 @@ static bool rule_add(struct cond_index *ix, struct cond_index *usage, const stru
 
 		for (int k = 0; k < c->any[i].n; k++) {
 			const struct cond_term *t = &c->any[i].terms[k];
-			uint32_t crowd = term_has_keys(t) ? term_crowd(usage, t, c->where) : UINT32_MAX;
+			uint32_t crowd =
+				term_has_keys(t) ? term_crowd(usage, t, c->where) : UINT32_MAX;
 
 			if (crowd < least) {
 				least = crowd;
@@ -293,8 +300,8 @@ static bool collect(void *ctx, const uint32_t *values, uint32_t n)
 	return false;
 }
 
-static void search_as(const struct group *g, enum smp_type type, const struct sample *value, const struct smp_ctx *ctx,
-		      struct candidates *c)
+static void search_as(const struct group *g, enum smp_type type, const struct sample *value,
+		      const struct smp_ctx *ctx, struct candidates *c)
 {
 	struct sample s = *value;
 
@@ -322,7 +329,8 @@ static bool search(const struct group *g, const struct smp_ctx *ctx, struct cand
 
 	if (!(g->expr->fetch->where & (g->where | SMP_W_INTERNAL)))
 		return true;
-	for (got = expr_eval_first(g->expr, ctx, SMP_ANY, &s); got; got = expr_eval_next(g->expr, ctx, SMP_ANY, &s)) {
+	for (got = expr_eval_first(g->expr, ctx, SMP_ANY, &s); got;
+	     got = expr_eval_next(g->expr, ctx, SMP_ANY, &s)) {
 		if (s.flags & SMP_F_MAY_CHANGE)
 			return false;
 		search_as(g, SMP_STR, &s, ctx, c);

@@ -28,7 +28,8 @@ static bool conv_b64enc(const struct smp_arg *args, const struct smp_ctx *ctx, s
 		return false;
 	for (size_t i = 0; i < n; i += 3) {
 		size_t left = n - i;
-		uint32_t v = p[i] << 16 | (left > 1 ? p[i + 1] << 8 : 0) | (left > 2 ? p[i + 2] : 0);
+		uint32_t v =
+			p[i] << 16 | (left > 1 ? p[i + 1] << 8 : 0) | (left > 2 ? p[i + 2] : 0);
 
 		for (size_t c = 0; c < 4; c++) {
 			if (c <= left)
@@ -108,7 +109,8 @@ static bool conv_hex2i(const struct smp_arg *args, const struct smp_ctx *ctx, st
 }
 
 /* (separator, bytes per part, only whole parts); priv: in decimal */
-static bool conv_big_endian(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *smp)
+static bool conv_big_endian(const struct smp_arg *args, const struct smp_ctx *ctx,
+			    struct sample *smp)
 {
 	bool dec = args[SMP_MAX_ARGS - 1].i;
 	size_t chunk = (size_t)args[1].i, used = 0, n = smp->u.s.n;
@@ -135,7 +137,8 @@ static bool conv_big_endian(const struct smp_arg *args, const struct smp_ctx *ct
 				used += (size_t)snprintf(buf + used, most + 1 - used, "%02X", c);
 		}
 		if (dec)
-			used += (size_t)snprintf(buf + used, most + 1 - used, "%llu", (unsigned long long)v);
+			used += (size_t)snprintf(buf + used, most + 1 - used, "%llu",
+						 (unsigned long long)v);
 	}
 	return smp_str(smp, slice_make(buf, used));
 }
@@ -212,7 +215,9 @@ static bool conv_url_enc(const struct smp_arg *args, const struct smp_ctx *ctx, 
 static int check_url_enc(struct cfg_line *l, int word, struct smp_arg *args)
 {
 	if (arg_given(args, 0) && args[0].s.n && !slice_eq_z(args[0].s, "query"))
-		return cfg_error(l, word, "converter 'url_enc': the only kind is 'query', not '%.*s'", SLICE_FMT(args[0].s));
+		return cfg_error(l, word,
+				 "converter 'url_enc': the only kind is 'query', not '%.*s'",
+				 SLICE_FMT(args[0].s));
 	return 0;
 }
 
@@ -235,12 +240,15 @@ static int check_http_date(struct cfg_line *l, int word, struct smp_arg *args)
 			return 0;
 		}
 	}
-	return cfg_error(l, word, "converter 'http_date': the unit must be s, ms or us, not '%.*s'", SLICE_FMT(args[1].s));
+	return cfg_error(l, word, "converter 'http_date': the unit must be s, ms or us, not '%.*s'",
+			 SLICE_FMT(args[1].s));
 }
 
-static bool conv_http_date(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *smp)
+static bool conv_http_date(const struct smp_arg *args, const struct smp_ctx *ctx,
+			   struct sample *smp)
 {
-	static const char days[] = "SunMonTueWedThuFriSat", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
+	static const char days[] = "SunMonTueWedThuFriSat",
+			  months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
 	int64_t per = units[args[2].i].per_second, v = smp->u.i + args[0].i;
 	time_t t = v / per;
 	struct tm tm;
@@ -249,8 +257,9 @@ static bool conv_http_date(const struct smp_arg *args, const struct smp_ctx *ctx
 
 	if (!buf || !gmtime_r(&t, &tm))
 		return false;
-	n = snprintf(buf, 64, "%.3s, %02d %.3s %04d %02d:%02d:%02d", days + 3 * tm.tm_wday, tm.tm_mday, months + 3 * tm.tm_mon,
-		     tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec);
+	n = snprintf(buf, 64, "%.3s, %02d %.3s %04d %02d:%02d:%02d", days + 3 * tm.tm_wday,
+		     tm.tm_mday, months + 3 * tm.tm_mon, tm.tm_year + 1900, tm.tm_hour, tm.tm_min,
+		     tm.tm_sec);
 	if (args[2].i)
 		n += snprintf(buf + n, 64 - n, ".%d", (int)(v % per));
 	n += snprintf(buf + n, 64 - n, " GMT");
@@ -269,26 +278,76 @@ static bool conv_strftime(const struct smp_arg *args, const struct smp_ctx *ctx,
 	return smp_str(smp, slice_make(buf, strftime(buf, 512, args[0].s.p, &tm)));
 }
 
-#define TIME(n, local) .name = n, .in = SMP_INT, .out = SMP_STR, .min_args = 1, .max_args = 2, .args = { ARG_STR, ARG_INT }, \
-	.convert = conv_strftime, .priv = local
-#define BE_PARTS(n, dec) .name = n, .in = SMP_BIN, .out = SMP_STR, .max_args = 3, \
-	.args = { ARG_STR, ARG_INT, ARG_INT }, .convert = conv_big_endian, .check = check_big_endian, .priv = dec
+#define TIME(n, local)                                                          \
+	.name = n, .in = SMP_INT, .out = SMP_STR, .min_args = 1, .max_args = 2, \
+	.args = { ARG_STR, ARG_INT }, .convert = conv_strftime, .priv = local
+#define BE_PARTS(n, dec)                                                   \
+	.name = n, .in = SMP_BIN, .out = SMP_STR, .max_args = 3,           \
+	.args = { ARG_STR, ARG_INT, ARG_INT }, .convert = conv_big_endian, \
+	.check = check_big_endian, .priv = dec
 
 static const struct converter_row rows[] = {
-	{ .name = "base64", .in = SMP_BIN, .out = SMP_STR, .convert = conv_b64enc, .priv = 0, .help = "Base64." },
-	{ .name = "b64dec", .in = SMP_STR, .out = SMP_BIN, .convert = conv_b64dec, .priv = 0, .help = "The bytes of a base64 text." },
-	{ .name = "ub64enc", .in = SMP_BIN, .out = SMP_STR, .convert = conv_b64enc, .priv = 1, .help = "Base64 for URLs, without padding." },
-	{ .name = "ub64dec", .in = SMP_STR, .out = SMP_BIN, .convert = conv_b64dec, .priv = 1, .help = "The bytes of a base64url text." },
-	{ .name = "hex", .in = SMP_BIN, .out = SMP_STR, .convert = conv_hex, .help = "In hexadecimal digits." },
-	{ .name = "hex2i", .in = SMP_STR, .out = SMP_INT, .convert = conv_hex2i, .help = "The number that hexadecimal digits make." },
-	{ BE_PARTS("be2hex", 0), .help = "In hexadecimal, in parts of some bytes with a separator between them." },
-	{ BE_PARTS("be2dec", 1), .min_args = 1, .help = "In decimal, in parts of some bytes with a separator between them." },
-	{ .name = "url_dec", .in = SMP_STR, .out = SMP_STR, .max_args = 1, .args = { ARG_INT }, .convert = conv_url_dec,
+	{ .name = "base64",
+	  .in = SMP_BIN,
+	  .out = SMP_STR,
+	  .convert = conv_b64enc,
+	  .priv = 0,
+	  .help = "Base64." },
+	{ .name = "b64dec",
+	  .in = SMP_STR,
+	  .out = SMP_BIN,
+	  .convert = conv_b64dec,
+	  .priv = 0,
+	  .help = "The bytes of a base64 text." },
+	{ .name = "ub64enc",
+	  .in = SMP_BIN,
+	  .out = SMP_STR,
+	  .convert = conv_b64enc,
+	  .priv = 1,
+	  .help = "Base64 for URLs, without padding." },
+	{ .name = "ub64dec",
+	  .in = SMP_STR,
+	  .out = SMP_BIN,
+	  .convert = conv_b64dec,
+	  .priv = 1,
+	  .help = "The bytes of a base64url text." },
+	{ .name = "hex",
+	  .in = SMP_BIN,
+	  .out = SMP_STR,
+	  .convert = conv_hex,
+	  .help = "In hexadecimal digits." },
+	{ .name = "hex2i",
+	  .in = SMP_STR,
+	  .out = SMP_INT,
+	  .convert = conv_hex2i,
+	  .help = "The number that hexadecimal digits make." },
+	{ BE_PARTS("be2hex", 0),
+	  .help = "In hexadecimal, in parts of some bytes with a separator between them." },
+	{ BE_PARTS("be2dec", 1), .min_args = 1,
+	  .help = "In decimal, in parts of some bytes with a separator between them." },
+	{ .name = "url_dec",
+	  .in = SMP_STR,
+	  .out = SMP_STR,
+	  .max_args = 1,
+	  .args = { ARG_INT },
+	  .convert = conv_url_dec,
 	  .help = "With %xx resolved; + is a space behind ? or with the argument 1." },
-	{ .name = "url_enc", .in = SMP_BIN, .out = SMP_STR, .max_args = 1, .args = { ARG_STR }, .convert = conv_url_enc,
-	  .check = check_url_enc, .help = "With all but letters, digits and -._~ as %xx." },
-	{ .name = "http_date", .in = SMP_INT, .out = SMP_STR, .max_args = 2, .args = { ARG_INT, ARG_STR }, .convert = conv_http_date,
-	  .check = check_http_date, .help = "A time as HTTP writes it; an offset; the unit s, ms or us." },
+	{ .name = "url_enc",
+	  .in = SMP_BIN,
+	  .out = SMP_STR,
+	  .max_args = 1,
+	  .args = { ARG_STR },
+	  .convert = conv_url_enc,
+	  .check = check_url_enc,
+	  .help = "With all but letters, digits and -._~ as %xx." },
+	{ .name = "http_date",
+	  .in = SMP_INT,
+	  .out = SMP_STR,
+	  .max_args = 2,
+	  .args = { ARG_INT, ARG_STR },
+	  .convert = conv_http_date,
+	  .check = check_http_date,
+	  .help = "A time as HTTP writes it; an offset; the unit s, ms or us." },
 	{ TIME("utime", 0), .help = "A time by strftime(3), in UTC." },
 	{ TIME("ltime", 1), .help = "A time by strftime(3), in local time." },
 };

@@ -62,7 +62,8 @@ static bool conv_xxh64(const struct smp_arg *args, const struct smp_ctx *ctx, st
 
 static bool conv_xxh3(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *smp)
 {
-	return smp_int(smp, (int64_t)XXH3_64bits_withSeed(smp->u.s.p, smp->u.s.n, (XXH64_hash_t)args[0].i));
+	return smp_int(smp, (int64_t)XXH3_64bits_withSeed(smp->u.s.p, smp->u.s.n,
+							  (XXH64_hash_t)args[0].i));
 }
 
 static bool digest(const char *name, const struct smp_ctx *ctx, struct sample *smp)
@@ -83,7 +84,9 @@ static int check_sha2(struct cfg_line *l, int word, struct smp_arg *args)
 	args[0].i = bits;
 	if (bits == 224 || bits == 256 || bits == 384 || bits == 512)
 		return 0;
-	return cfg_error(l, word, "converter 'sha2': the size must be 224, 256, 384 or 512, not %lld", (long long)bits);
+	return cfg_error(l, word,
+			 "converter 'sha2': the size must be 224, 256, 384 or 512, not %lld",
+			 (long long)bits);
 }
 
 static bool conv_sha2(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *smp)
@@ -103,7 +106,10 @@ static int check_digest(struct cfg_line *l, int word, struct smp_arg *args)
 {
 	if (EVP_get_digestbyname(args[0].s.p))
 		return 0;
-	return cfg_error(l, word, "the algorithm '%s' is unknown; there are md5, sha1, sha224, sha256, sha384, sha512 ...", args[0].s.p);
+	return cfg_error(l, word,
+			 "the algorithm '%s' is unknown; there are md5, sha1, sha224, sha256, "
+			 "sha384, sha512 ...",
+			 args[0].s.p);
 }
 
 static bool conv_digest(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *smp)
@@ -111,8 +117,11 @@ static bool conv_digest(const struct smp_arg *args, const struct smp_ctx *ctx, s
 	return digest(args[0].s.p, ctx, smp);
 }
 
-#define HASH32(n, h) .name = n, .in = SMP_BIN, .out = SMP_INT, .max_args = 1, .args = { ARG_INT }, .convert = conv_hash32, .priv = h
-#define XXH(n, fn)   .name = n, .in = SMP_BIN, .out = SMP_INT, .max_args = 1, .args = { ARG_INT }, .convert = fn
+#define HASH32(n, h)                                                                  \
+	.name = n, .in = SMP_BIN, .out = SMP_INT, .max_args = 1, .args = { ARG_INT }, \
+	.convert = conv_hash32, .priv = h
+#define XXH(n, fn) \
+	.name = n, .in = SMP_BIN, .out = SMP_INT, .max_args = 1, .args = { ARG_INT }, .convert = fn
 
 static const struct converter_row rows[] = {
 	{ HASH32("crc32", HASH32_CRC32), .help = "CRC-32 (IEEE); 1: mixed once more." },
@@ -123,11 +132,28 @@ static const struct converter_row rows[] = {
 	{ XXH("xxh32", conv_xxh32), .help = "XXH32 with a seed." },
 	{ XXH("xxh64", conv_xxh64), .help = "XXH64 with a seed, as a signed number." },
 	{ XXH("xxh3", conv_xxh3), .help = "XXH3, 64 bits, with a seed, as a signed number." },
-	{ .name = "sha1", .in = SMP_BIN, .out = SMP_BIN, .convert = conv_sha1, .help = "SHA-1, 20 bytes." },
-	{ .name = "sha2", .in = SMP_BIN, .out = SMP_BIN, .max_args = 1, .args = { ARG_INT }, .convert = conv_sha2,
-	  .check = check_sha2, .help = "SHA-2 of 224, 256, 384 or 512 bits." },
-	{ .name = "digest", .in = SMP_BIN, .out = SMP_BIN, .min_args = 1, .max_args = 1, .args = { ARG_STR }, .convert = conv_digest,
-	  .check = check_digest, .help = "A digest by OpenSSL's name." },
+	{ .name = "sha1",
+	  .in = SMP_BIN,
+	  .out = SMP_BIN,
+	  .convert = conv_sha1,
+	  .help = "SHA-1, 20 bytes." },
+	{ .name = "sha2",
+	  .in = SMP_BIN,
+	  .out = SMP_BIN,
+	  .max_args = 1,
+	  .args = { ARG_INT },
+	  .convert = conv_sha2,
+	  .check = check_sha2,
+	  .help = "SHA-2 of 224, 256, 384 or 512 bits." },
+	{ .name = "digest",
+	  .in = SMP_BIN,
+	  .out = SMP_BIN,
+	  .min_args = 1,
+	  .max_args = 1,
+	  .args = { ARG_STR },
+	  .convert = conv_digest,
+	  .check = check_digest,
+	  .help = "A digest by OpenSSL's name." },
 };
 
 void conv_hash_register(void)

@@ -17,17 +17,17 @@
 
 struct map {
 	enum match_kind kind;
-	bool replace;            /* regm: \1 in the value */
+	bool replace; /* regm: \1 in the value */
 	struct patterns patterns;
-	struct sample *values;   /* one for each pattern */
+	struct sample *values; /* one for each pattern */
 	struct key_table *keys;
 	struct net_table *nets;
-	struct sample fallback;  /* SMP_NONE: there is none */
+	struct sample fallback; /* SMP_NONE: there is none */
 };
 
-#define MAP_REPLACE 0x100
+#define MAP_REPLACE    0x100
 #define MAP_OUT(priv)  ((enum smp_type)((priv) >> 16))
-#define MAP_KIND(priv) ((enum match_kind)((priv) & 0xff))
+#define MAP_KIND(priv) ((enum match_kind)((priv)&0xff))
 
 /* ---- reading ---- */
 
@@ -84,7 +84,8 @@ static int map_line(struct map_reader *r, char *at)
 		r->cap = cap;
 	}
 	if (!value_parse(arena_dup(r->l->arena, slice_z(value)), r->out, &m->values[n]))
-		return cfg_error(r->l, r->word, "%s:%d: '%s' is not %s", r->path, r->line, value, out_name(r->out));
+		return cfg_error(r->l, r->word, "%s:%d: '%s' is not %s", r->path, r->line, value,
+				 out_name(r->out));
 	return patterns_add(&m->patterns, r->l, r->word, at, &plain, r->path, r->line);
 }
 
@@ -141,13 +142,16 @@ static int check_map(struct cfg_line *l, int word, struct smp_arg *args)
 {
 	intptr_t priv = args[SMP_MAX_ARGS - 1].i;
 	struct map *m = ARENA_NEW(l->arena, struct map);
-	struct map_reader r = { .l = l, .word = word, .path = args[0].s.p, .map = m, .out = MAP_OUT(priv) };
+	struct map_reader r = {
+		.l = l, .word = word, .path = args[0].s.p, .map = m, .out = MAP_OUT(priv)
+	};
 
 	m->kind = m->patterns.kind = MAP_KIND(priv);
 	m->replace = priv & MAP_REPLACE;
 	args[0].ptr = m;
 	if (arg_given(args, 1) && !value_parse(args[1].s, r.out, &m->fallback))
-		return cfg_error(l, word, "the default '%.*s' is not %s", SLICE_FMT(args[1].s), out_name(r.out));
+		return cfg_error(l, word, "the default '%.*s' is not %s", SLICE_FMT(args[1].s),
+				 out_name(r.out));
 	if (map_read(&r))
 		return -1;
 	map_index(m, l->arena);
@@ -181,7 +185,8 @@ static int64_t map_find(const struct map *m, const struct sample *s)
 	if (m->nets)
 		net_table_search(m->nets, &s->u.a, note, &f);
 	for (int i = 0; f.at < 0 && i < m->patterns.n; i++)
-		if ((!m->nets || !m->patterns.v[i].mask_is_prefix) && pattern_matches(m->kind, &m->patterns.v[i], s))
+		if ((!m->nets || !m->patterns.v[i].mask_is_prefix) &&
+		    pattern_matches(m->kind, &m->patterns.v[i], s))
 			f.at = i;
 	return f.at;
 }
@@ -217,26 +222,36 @@ static bool conv_map(const struct smp_arg *args, const struct smp_ctx *ctx, stru
 	return true;
 }
 
-#define MAP(n, takes, gives, kind, h) \
-	{ .name = n, .in = takes, .out = gives, .min_args = 1, .max_args = 2, .args = { ARG_STR, ARG_STR }, .convert = conv_map, \
-	  .check = check_map, .priv = (kind) | (gives) << 16, .help = h }
-#define MAPS(n, takes, kind, h) \
-	MAP(n, takes, SMP_STR, kind, h), MAP(n "_str", takes, SMP_STR, kind, h), \
-	MAP(n "_int", takes, SMP_INT, kind, h " Its values are numbers."), \
-	MAP(n "_ip", takes, SMP_ADDR, kind, h " Its values are addresses.")
+#define MAP(n, takes, gives, kind, h)                                                  \
+	{                                                                              \
+		.name = n, .in = takes, .out = gives, .min_args = 1, .max_args = 2,    \
+		.args = { ARG_STR, ARG_STR }, .convert = conv_map, .check = check_map, \
+		.priv = (kind) | (gives) << 16, .help = h                              \
+	}
+#define MAPS(n, takes, kind, h)                                                    \
+	MAP(n, takes, SMP_STR, kind, h), MAP(n "_str", takes, SMP_STR, kind, h),   \
+		MAP(n "_int", takes, SMP_INT, kind, h " Its values are numbers."), \
+		MAP(n "_ip", takes, SMP_ADDR, kind, h " Its values are addresses.")
 
 static const struct converter_row rows[] = {
-	MAP("map", SMP_STR, SMP_STR, MATCH_STR, "The value of this text in a map file; a default may follow."),
+	MAP("map", SMP_STR, SMP_STR, MATCH_STR,
+	    "The value of this text in a map file; a default may follow."),
 	MAPS("map_str", SMP_STR, MATCH_STR, "The value of this text in a map file."),
-	MAPS("map_beg", SMP_STR, MATCH_BEG, "The value of the longest key that the text begins with."),
+	MAPS("map_beg", SMP_STR, MATCH_BEG,
+	     "The value of the longest key that the text begins with."),
 	MAPS("map_end", SMP_STR, MATCH_END, "The value of the first key that the text ends with."),
 	MAPS("map_sub", SMP_STR, MATCH_SUB, "The value of the first key that the text contains."),
-	MAPS("map_dir", SMP_STR, MATCH_DIR, "The value of the first key that is a part between slashes."),
-	MAPS("map_dom", SMP_STR, MATCH_DOM, "The value of the first key that is a part between dots."),
-	MAPS("map_reg", SMP_STR, MATCH_REG, "The value of the first regular expression that matches."),
-	MAP("map_regm", SMP_STR, SMP_STR, MATCH_REG | MAP_REPLACE, "The same, with \\1 ... of the value put in."),
+	MAPS("map_dir", SMP_STR, MATCH_DIR,
+	     "The value of the first key that is a part between slashes."),
+	MAPS("map_dom", SMP_STR, MATCH_DOM,
+	     "The value of the first key that is a part between dots."),
+	MAPS("map_reg", SMP_STR, MATCH_REG,
+	     "The value of the first regular expression that matches."),
+	MAP("map_regm", SMP_STR, SMP_STR, MATCH_REG | MAP_REPLACE,
+	    "The same, with \\1 ... of the value put in."),
 	MAPS("map_int", SMP_INT, MATCH_INT, "The value of the first number or range that holds."),
-	MAPS("map_ip", SMP_ADDR, MATCH_IP, "The value of the smallest network that holds the address."),
+	MAPS("map_ip", SMP_ADDR, MATCH_IP,
+	     "The value of the smallest network that holds the address."),
 };
 
 void conv_map_register(void)

@@ -23,7 +23,8 @@ static bool conv_case(const struct smp_arg *args, const struct smp_ctx *ctx, str
 	if (!buf)
 		return false;
 	for (size_t i = 0; i < smp->u.s.n; i++)
-		buf[i] = (char)(up ? toupper((unsigned char)smp->u.s.p[i]) : tolower((unsigned char)smp->u.s.p[i]));
+		buf[i] = (char)(up ? toupper((unsigned char)smp->u.s.p[i])
+				   : tolower((unsigned char)smp->u.s.p[i]));
 	smp->u.s.p = buf;
 	return true;
 }
@@ -131,8 +132,11 @@ static bool next_part_back(struct parts *p, size_t *start, size_t *end)
 static bool conv_parts(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *smp)
 {
 	bool back = args[0].i < 0;
-	int64_t skip = (back ? -args[0].i : args[0].i) - 1, count = arg_given(args, 2) ? args[2].i : 1;
-	struct parts p = { .text = smp->u.s, .delims = args[1].s, .at = back ? smp->u.s.n : 0,
+	int64_t skip = (back ? -args[0].i : args[0].i) - 1,
+		count = arg_given(args, 2) ? args[2].i : 1;
+	struct parts p = { .text = smp->u.s,
+			   .delims = args[1].s,
+			   .at = back ? smp->u.s.n : 0,
 			   .words = args[SMP_MAX_ARGS - 1].i };
 	size_t start, end, first = 0, last = 0;
 	bool any = false;
@@ -159,7 +163,9 @@ static bool conv_parts(const struct smp_arg *args, const struct smp_ctx *ctx, st
 static int check_parts(struct cfg_line *l, int word, struct smp_arg *args)
 {
 	if (!args[0].i)
-		return cfg_error(l, word, "the index counts from 1, or from -1 for the right end; it cannot be 0");
+		return cfg_error(
+			l, word,
+			"the index counts from 1, or from -1 for the right end; it cannot be 0");
 	if (arg_given(args, 2) && args[2].i < 0)
 		return cfg_error(l, word, "the count must be 0 (all to the end) or more");
 	return 0;
@@ -268,20 +274,24 @@ static int check_regsub(struct cfg_line *l, int word, struct smp_arg *args)
 		char c = args[2].s.p[i];
 
 		if (c != 'i' && c != 'g')
-			return cfg_error(l, word, "converter 'regsub': flag '%c' is unknown; there are i (ignore case) and g (all)", c);
+			return cfg_error(l, word,
+					 "converter 'regsub': flag '%c' is unknown; there are i "
+					 "(ignore case) and g (all)",
+					 c);
 		icase |= c == 'i';
 		r->global |= c == 'g';
 	}
 	r->re = regex_compile(l->arena, args[0].s.p, icase, true, why, sizeof(why));
 	if (!r->re)
-		return cfg_error(l, word, "converter 'regsub': regular expression '%s': %s", args[0].s.p, why);
+		return cfg_error(l, word, "converter 'regsub': regular expression '%s': %s",
+				 args[0].s.p, why);
 	args[0].ptr = r;
 	return 0;
 }
 
 /* One replacement; the result grows in @buf of @size. */
-static bool regsub_one(struct slice s, size_t from, struct slice with, const struct regex_groups *g, char *buf, size_t size,
-		       size_t *used)
+static bool regsub_one(struct slice s, size_t from, struct slice with, const struct regex_groups *g,
+		       char *buf, size_t size, size_t *used)
 {
 	size_t before = g->at[0] - from;
 	ptrdiff_t n;
@@ -349,13 +359,15 @@ static size_t host_bytes(struct slice s)
 	return i;
 }
 
-static bool conv_host_only(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *smp)
+static bool conv_host_only(const struct smp_arg *args, const struct smp_ctx *ctx,
+			   struct sample *smp)
 {
 	smp->u.s.n = host_bytes(smp->u.s);
 	return true;
 }
 
-static bool conv_port_only(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *smp)
+static bool conv_port_only(const struct smp_arg *args, const struct smp_ctx *ctx,
+			   struct sample *smp)
 {
 	struct slice port = slice_from(smp->u.s, host_bytes(smp->u.s) + 1);
 	int64_t n = 0;
@@ -369,27 +381,56 @@ static bool conv_port_only(const struct smp_arg *args, const struct smp_ctx *ctx
 static const struct converter_row rows[] = {
 	{ TEXT("lower", conv_case), .priv = 0, .help = "In lower case." },
 	{ TEXT("upper", conv_case), .priv = 1, .help = "In upper case." },
-	{ .name = "length", .in = SMP_STR, .out = SMP_INT, .convert = conv_length, .help = "How many bytes it has." },
-	{ TEXT("ltrim", conv_ltrim), .min_args = 1, .max_args = 1, .args = { ARG_STR }, .help = "Without these characters at the start." },
-	{ TEXT("rtrim", conv_rtrim), .min_args = 1, .max_args = 1, .args = { ARG_STR }, .help = "Without these characters at the end." },
+	{ .name = "length",
+	  .in = SMP_STR,
+	  .out = SMP_INT,
+	  .convert = conv_length,
+	  .help = "How many bytes it has." },
+	{ TEXT("ltrim", conv_ltrim), .min_args = 1, .max_args = 1, .args = { ARG_STR },
+	  .help = "Without these characters at the start." },
+	{ TEXT("rtrim", conv_rtrim), .min_args = 1, .max_args = 1, .args = { ARG_STR },
+	  .help = "Without these characters at the end." },
 	{ TEXT("cut_crlf", conv_cut_crlf), .help = "Up to the first end of line." },
 	{ TEXT("reverse", conv_reverse), .help = "Backwards." },
-	{ .name = "bytes", .in = SMP_BIN, .out = SMP_BIN, .min_args = 1, .max_args = 2, .args = { ARG_INT, ARG_INT },
-	  .convert = conv_bytes, .help = "From an offset on, at most that many bytes." },
-	{ TEXT("field", conv_parts), .priv = 0, .min_args = 2, .max_args = 3, .args = { ARG_INT, ARG_STR, ARG_INT }, .check = check_parts,
+	{ .name = "bytes",
+	  .in = SMP_BIN,
+	  .out = SMP_BIN,
+	  .min_args = 1,
+	  .max_args = 2,
+	  .args = { ARG_INT, ARG_INT },
+	  .convert = conv_bytes,
+	  .help = "From an offset on, at most that many bytes." },
+	{ TEXT("field", conv_parts), .priv = 0, .min_args = 2, .max_args = 3,
+	  .args = { ARG_INT, ARG_STR, ARG_INT }, .check = check_parts,
 	  .help = "The n-th part between delimiters; empty parts count." },
-	{ TEXT("word", conv_parts), .priv = 1, .min_args = 2, .max_args = 3, .args = { ARG_INT, ARG_STR, ARG_INT }, .check = check_parts,
+	{ TEXT("word", conv_parts), .priv = 1, .min_args = 2, .max_args = 3,
+	  .args = { ARG_INT, ARG_STR, ARG_INT }, .check = check_parts,
 	  .help = "The n-th part between delimiters; several delimiters count as one." },
-	{ TEXT("concat", conv_concat), .min_args = 0, .max_args = 3, .args = { ARG_STR, ARG_STR, ARG_STR }, .check = check_concat,
-	  .flags = FETCH_NO_INDEX, .help = "Appends a text, a variable and a text." },
-	{ TEXT("add_item", conv_add_item), .min_args = 2, .max_args = 3, .args = { ARG_STR, ARG_STR, ARG_STR }, .check = check_concat,
-	  .flags = FETCH_NO_INDEX, .help = "Appends a variable and a text behind a delimiter." },
-	{ .name = "strcmp", .in = SMP_STR, .out = SMP_INT, .min_args = 1, .max_args = 1, .args = { ARG_STR }, .convert = conv_strcmp,
-	  .check = check_strcmp, .flags = FETCH_NO_INDEX, .help = "Compares with a variable: 0 when equal, else below or above 0." },
-	{ TEXT("regsub", conv_regsub), .min_args = 2, .max_args = 3, .args = { ARG_STR, ARG_STR, ARG_STR }, .check = check_regsub,
+	{ TEXT("concat", conv_concat), .min_args = 0, .max_args = 3,
+	  .args = { ARG_STR, ARG_STR, ARG_STR }, .check = check_concat, .flags = FETCH_NO_INDEX,
+	  .help = "Appends a text, a variable and a text." },
+	{ TEXT("add_item", conv_add_item), .min_args = 2, .max_args = 3,
+	  .args = { ARG_STR, ARG_STR, ARG_STR }, .check = check_concat, .flags = FETCH_NO_INDEX,
+	  .help = "Appends a variable and a text behind a delimiter." },
+	{ .name = "strcmp",
+	  .in = SMP_STR,
+	  .out = SMP_INT,
+	  .min_args = 1,
+	  .max_args = 1,
+	  .args = { ARG_STR },
+	  .convert = conv_strcmp,
+	  .check = check_strcmp,
+	  .flags = FETCH_NO_INDEX,
+	  .help = "Compares with a variable: 0 when equal, else below or above 0." },
+	{ TEXT("regsub", conv_regsub), .min_args = 2, .max_args = 3,
+	  .args = { ARG_STR, ARG_STR, ARG_STR }, .check = check_regsub,
 	  .help = "Replaces what a regular expression matches; flags: g (all), i (ignore case)." },
 	{ TEXT("host_only", conv_host_only), .help = "The host of host:port." },
-	{ .name = "port_only", .in = SMP_STR, .out = SMP_INT, .convert = conv_port_only, .help = "The port of host:port, else 0." },
+	{ .name = "port_only",
+	  .in = SMP_STR,
+	  .out = SMP_INT,
+	  .convert = conv_port_only,
+	  .help = "The port of host:port, else 0." },
 };
 
 void conv_text_register(void)

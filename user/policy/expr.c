@@ -31,7 +31,8 @@ const char *smp_where_text(unsigned int where, char *buf, size_t size)
 	buf[0] = 0;
 	for (size_t i = 0; i < ARRAY_SIZE(where_texts); i++)
 		if ((where & where_texts[i].bit) && n < size)
-			n += snprintf(buf + n, size - n, "%s%s", n ? ", " : "", where_texts[i].text);
+			n += snprintf(buf + n, size - n, "%s%s", n ? ", " : "",
+				      where_texts[i].text);
 	return buf;
 }
 
@@ -46,15 +47,18 @@ static struct slice take_name(const char **at)
 	return name;
 }
 
-static int unknown(struct cfg_line *l, int i, const char *what, const struct row_table *t, struct slice name)
+static int unknown(struct cfg_line *l, int i, const char *what, const struct row_table *t,
+		   struct slice name)
 {
 	const char *near = row_table_nearest(t, name);
 
 	if (!name.n)
 		return cfg_error(l, i, "the name of a %s is missing here", what);
 	if (near)
-		return cfg_error(l, i, "unknown %s '%.*s'; did you mean '%s'?", what, SLICE_FMT(name), near);
-	return cfg_error(l, i, "unknown %s '%.*s'; 'lbd -dKsmp,cnv' lists what there is", what, SLICE_FMT(name));
+		return cfg_error(l, i, "unknown %s '%.*s'; did you mean '%s'?", what,
+				 SLICE_FMT(name), near);
+	return cfg_error(l, i, "unknown %s '%.*s'; 'lbd -dKsmp,cnv' lists what there is", what,
+			 SLICE_FMT(name));
 }
 
 static int parse_conv(struct cfg_line *l, int i, struct expr *e, const char **at)
@@ -67,12 +71,15 @@ static int parse_conv(struct cfg_line *l, int i, struct expr *e, const char **at
 	if (!row)
 		return unknown(l, i, "converter", &converter_rows, name);
 	if (!smp_type_casts(e->out, row->in))
-		return cfg_error(l, i, "converter '%s' takes type %s, and '%.*s' gives %s, which cannot be converted to it",
-				 row->name, smp_type_name(row->in), (int)(name.p - 1 - e->text), e->text,
-				 smp_type_name(e->out));
+		return cfg_error(l, i,
+				 "converter '%s' takes type %s, and '%.*s' gives %s, which cannot "
+				 "be converted to it",
+				 row->name, smp_type_name(row->in), (int)(name.p - 1 - e->text),
+				 e->text, smp_type_name(e->out));
 	c = &e->convs[e->nconvs];
 	c->row = row;
-	spec = (struct args_spec){ "converter", row->name, row->min_args, row->max_args, row->args };
+	spec = (struct args_spec){ "converter", row->name, row->min_args, row->max_args,
+				   row->args };
 	if (expr_args_parse(l, i, &spec, at, c->args))
 		return -1;
 	if (row->max_args < SMP_MAX_ARGS)
@@ -85,7 +92,8 @@ static int parse_conv(struct cfg_line *l, int i, struct expr *e, const char **at
 	return 0;
 }
 
-static const struct fetch_row *find_fetch(struct cfg_line *l, int i, struct slice name, const struct acl_keyword **kw)
+static const struct fetch_row *find_fetch(struct cfg_line *l, int i, struct slice name,
+					  const struct acl_keyword **kw)
 {
 	const struct fetch_row *row;
 
@@ -99,14 +107,16 @@ static const struct fetch_row *find_fetch(struct cfg_line *l, int i, struct slic
 		const char *near = row_table_nearest(&acl_keyword_rows, name);
 
 		if (near) {
-			cfg_error(l, i, "unknown fetch '%.*s'; did you mean '%s'?", SLICE_FMT(name), near);
+			cfg_error(l, i, "unknown fetch '%.*s'; did you mean '%s'?", SLICE_FMT(name),
+				  near);
 			return NULL;
 		}
 	}
 	if (!row && !kw && row_table_find(&acl_keyword_rows, name)) {
 		const struct acl_keyword *k = row_table_find(&acl_keyword_rows, name);
 
-		cfg_error(l, i, "'%s' is a test of ACLs and has no value; the fetch is '%s'", k->name, k->fetch);
+		cfg_error(l, i, "'%s' is a test of ACLs and has no value; the fetch is '%s'",
+			  k->name, k->fetch);
 		return NULL;
 	}
 	if (!row)
@@ -120,8 +130,10 @@ static int check_where(struct cfg_line *l, int i, const struct fetch_row *row, u
 
 	if (!where || ((where | SMP_W_INTERNAL) & row->where))
 		return 0;
-	return cfg_error(l, i, "fetch '%s' reads %s, which is not there yet or no longer; here there is %s", row->name,
-			 smp_where_text(row->where, need, sizeof(need)), smp_where_text(where, have, sizeof(have)));
+	return cfg_error(
+		l, i, "fetch '%s' reads %s, which is not there yet or no longer; here there is %s",
+		row->name, smp_where_text(row->where, need, sizeof(need)),
+		smp_where_text(where, have, sizeof(have)));
 }
 
 static struct expr *parse(struct cfg_line *l, int i, const char *text, unsigned int where,
@@ -140,7 +152,8 @@ static struct expr *parse(struct cfg_line *l, int i, const char *text, unsigned 
 	text = e->text;
 	at = text + name.n;
 	e->out = e->fetch->out;
-	spec = (struct args_spec){ "fetch", e->fetch->name, e->fetch->min_args, e->fetch->max_args, e->fetch->args };
+	spec = (struct args_spec){ "fetch", e->fetch->name, e->fetch->min_args, e->fetch->max_args,
+				   e->fetch->args };
 	if (expr_args_parse(l, i, &spec, &at, e->args))
 		return NULL;
 	if (e->fetch->max_args < SMP_MAX_ARGS)
@@ -156,7 +169,9 @@ static struct expr *parse(struct cfg_line *l, int i, const char *text, unsigned 
 			return NULL;
 	}
 	if (*at) {
-		cfg_error(l, i, "unexpected '%s' behind the expression; converters are joined with ','", at);
+		cfg_error(l, i,
+			  "unexpected '%s' behind the expression; converters are joined with ','",
+			  at);
 		return NULL;
 	}
 	cfg_note_use(l, e->fetch->kind, e->fetch->name, e->fetch->kernel, e->fetch->kernel_says);
@@ -168,14 +183,16 @@ struct expr *expr_parse(struct cfg_line *l, int i, const char *text, unsigned in
 	return parse(l, i, text, where, NULL);
 }
 
-struct expr *expr_parse_acl(struct cfg_line *l, int i, const char *text, const struct acl_keyword **kw)
+struct expr *expr_parse_acl(struct cfg_line *l, int i, const char *text,
+			    const struct acl_keyword **kw)
 {
 	return parse(l, i, text, 0, kw);
 }
 
 /* ---- evaluation ---- */
 
-static bool convert(const struct expr *e, const struct smp_ctx *ctx, enum smp_type want, struct sample *out)
+static bool convert(const struct expr *e, const struct smp_ctx *ctx, enum smp_type want,
+		    struct sample *out)
 {
 	for (int i = 0; i < e->nconvs; i++) {
 		const struct expr_conv *c = &e->convs[i];
@@ -186,7 +203,8 @@ static bool convert(const struct expr *e, const struct smp_ctx *ctx, enum smp_ty
 	return sample_cast(out, want, ctx);
 }
 
-static bool eval(const struct expr *e, const struct smp_ctx *ctx, enum smp_type want, struct sample *out, unsigned int flags)
+static bool eval(const struct expr *e, const struct smp_ctx *ctx, enum smp_type want,
+		 struct sample *out, unsigned int flags)
 {
 	bool got;
 
@@ -198,17 +216,20 @@ static bool eval(const struct expr *e, const struct smp_ctx *ctx, enum smp_type 
 	return got && convert(e, ctx, want, out);
 }
 
-bool expr_eval(const struct expr *e, const struct smp_ctx *ctx, enum smp_type want, struct sample *out)
+bool expr_eval(const struct expr *e, const struct smp_ctx *ctx, enum smp_type want,
+	       struct sample *out)
 {
 	return eval(e, ctx, want, out, 0);
 }
 
-bool expr_eval_first(const struct expr *e, const struct smp_ctx *ctx, enum smp_type want, struct sample *out)
+bool expr_eval_first(const struct expr *e, const struct smp_ctx *ctx, enum smp_type want,
+		     struct sample *out)
 {
 	return eval(e, ctx, want, out, SMP_F_ITERATE);
 }
 
-bool expr_eval_next(const struct expr *e, const struct smp_ctx *ctx, enum smp_type want, struct sample *out)
+bool expr_eval_next(const struct expr *e, const struct smp_ctx *ctx, enum smp_type want,
+		    struct sample *out)
 {
 	if (!(out->flags & SMP_F_MORE))
 		return false;
@@ -246,11 +267,12 @@ static bool same_args(const struct smp_arg *a, const struct smp_arg *b)
 
 bool expr_same(const struct expr *a, const struct expr *b)
 {
-	if (a->fetch->fetch != b->fetch->fetch || a->fetch->out != b->fetch->out || a->nconvs != b->nconvs ||
-	    !same_args(a->args, b->args))
+	if (a->fetch->fetch != b->fetch->fetch || a->fetch->out != b->fetch->out ||
+	    a->nconvs != b->nconvs || !same_args(a->args, b->args))
 		return false;
 	for (int i = 0; i < a->nconvs; i++)
-		if (a->convs[i].row != b->convs[i].row || !same_args(a->convs[i].args, b->convs[i].args))
+		if (a->convs[i].row != b->convs[i].row ||
+		    !same_args(a->convs[i].args, b->convs[i].args))
 			return false;
 	return true;
 }

@@ -17,13 +17,14 @@ struct expr {
 	struct smp_arg args[SMP_MAX_ARGS];
 	struct expr_conv *convs;
 	int nconvs;
-	enum smp_type out;        /* SMP_ANY: known at run time only */
+	enum smp_type out; /* SMP_ANY: known at run time only */
 	const char *text;
 };
 
 /* As expr_parse(), for a test of an ACL: the first name may be an ACL keyword ("path_beg"), told in *@kw;
  * where the values are available is not checked here, because an ACL is declared before it is used. */
-struct expr *expr_parse_acl(struct cfg_line *l, int i, const char *text, const struct acl_keyword **kw);
+struct expr *expr_parse_acl(struct cfg_line *l, int i, const char *text,
+			    const struct acl_keyword **kw);
 
 /* The same fetch, arguments and converters: both give the same values at the same time. */
 bool expr_same(const struct expr *a, const struct expr *b);

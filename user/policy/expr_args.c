@@ -57,7 +57,8 @@ static int split_one(const char **at, char *out, size_t size, size_t *n)
 			quote = quote ? 0 : c;
 			continue;
 		}
-		if (c == '\\' && quote != '\'' && p[1] && strchr(quote ? "\\\"" : " \\\"'rnt", p[1])) {
+		if (c == '\\' && quote != '\'' && p[1] &&
+		    strchr(quote ? "\\\"" : " \\\"'rnt", p[1])) {
 			static const char codes[] = "r\rn\nt\t";
 			const char *code;
 
@@ -103,7 +104,8 @@ static int mask6(struct slice s, struct addr *a)
 	return addr_parse_ip(a, s) || a->family != ADDR_IP6 ? -1 : 0;
 }
 
-static void put_off(struct cfg_line *l, int word, const struct args_spec *spec, struct smp_arg *arg, int index)
+static void put_off(struct cfg_line *l, int word, const struct args_spec *spec, struct smp_arg *arg,
+		    int index)
 {
 	struct pending *p = ARENA_NEW(l->arena, struct pending);
 
@@ -116,8 +118,8 @@ static void put_off(struct cfg_line *l, int word, const struct args_spec *spec, 
 	list_add_tail(&pending, &p->node);
 }
 
-static int convert(struct cfg_line *l, int word, const struct args_spec *spec, int index, enum arg_type type,
-		   struct smp_arg *arg)
+static int convert(struct cfg_line *l, int word, const struct args_spec *spec, int index,
+		   enum arg_type type, struct smp_arg *arg)
 {
 	uint32_t ms;
 	uint64_t size;
@@ -159,8 +161,8 @@ static int convert(struct cfg_line *l, int word, const struct args_spec *spec, i
 	}
 	if (ok)
 		return 0;
-	return cfg_error(l, word, "%s '%s': argument %d must be %s, not '%.*s'", spec->what, spec->name, index + 1,
-			 type_names[type], SLICE_FMT(arg->s));
+	return cfg_error(l, word, "%s '%s': argument %d must be %s, not '%.*s'", spec->what,
+			 spec->name, index + 1, type_names[type], SLICE_FMT(arg->s));
 }
 
 static bool names_proxy(enum arg_type t)
@@ -168,7 +170,8 @@ static bool names_proxy(enum arg_type t)
 	return t == ARG_BACKEND || t == ARG_FRONTEND;
 }
 
-int expr_args_parse(struct cfg_line *l, int word, const struct args_spec *spec, const char **at, struct smp_arg *args)
+int expr_args_parse(struct cfg_line *l, int word, const struct args_spec *spec, const char **at,
+		    struct smp_arg *args)
 {
 	const char *p = *at;
 	char text[8192];
@@ -178,25 +181,31 @@ int expr_args_parse(struct cfg_line *l, int word, const struct args_spec *spec, 
 	if (*p == '(') {
 		p++;
 		if (!spec->max && *p != ')')
-			return cfg_error(l, word, "%s '%s' takes no arguments, but finds '(%s'", spec->what,
-					 spec->name, p);
+			return cfg_error(l, word, "%s '%s' takes no arguments, but finds '(%s'",
+					 spec->what, spec->name, p);
 		while (spec->max) {
 			int r = split_one(&p, text, sizeof(text), &len);
 
 			if (r)
-				return cfg_error(l, word, "%s '%s': argument %d %s", spec->what, spec->name, n + 1,
-						 r == -2 ? "has an unmatched quote" : "is too long");
+				return cfg_error(
+					l, word, "%s '%s': argument %d %s", spec->what, spec->name,
+					n + 1, r == -2 ? "has an unmatched quote" : "is too long");
 			if (n >= spec->max)
-				return cfg_error(l, word, "%s '%s' takes at most %d argument%s; '%.40s' is one more",
-						 spec->what, spec->name, spec->max, spec->max > 1 ? "s" : "", text);
+				return cfg_error(
+					l, word,
+					"%s '%s' takes at most %d argument%s; '%.40s' is one more",
+					spec->what, spec->name, spec->max, spec->max > 1 ? "s" : "",
+					text);
 			/* "()" and an argument left out between commas: not given, unless it is a string */
 			if (len || spec->types[n] == ARG_STR) {
 				args[n].s = arena_dup(l->arena, slice_make(text, len));
 				if (convert(l, word, spec, n, spec->types[n], &args[n]))
 					return -1;
 			} else if (n < spec->min) {
-				return cfg_error(l, word, "%s '%s': argument %d must be %s, but is empty", spec->what,
-						 spec->name, n + 1, type_names[spec->types[n]]);
+				return cfg_error(l, word,
+						 "%s '%s': argument %d must be %s, but is empty",
+						 spec->what, spec->name, n + 1,
+						 type_names[spec->types[n]]);
 			}
 			n++;
 			if (*p != ',')
@@ -204,8 +213,8 @@ int expr_args_parse(struct cfg_line *l, int word, const struct args_spec *spec, 
 			p++;
 		}
 		if (*p != ')')
-			return cfg_error(l, word, "%s '%s': ')' is missing behind its arguments", spec->what,
-					 spec->name);
+			return cfg_error(l, word, "%s '%s': ')' is missing behind its arguments",
+					 spec->what, spec->name);
 		*at = p + 1;
 	}
 	for (; n < spec->max; n++) {
@@ -213,8 +222,9 @@ int expr_args_parse(struct cfg_line *l, int word, const struct args_spec *spec, 
 			args[n].type = spec->types[n];
 			put_off(l, word, spec, &args[n], n);
 		} else if (n < spec->min) {
-			return cfg_error(l, word, "%s '%s' needs %d argument%s: argument %d is %s", spec->what,
-					 spec->name, spec->min, spec->min > 1 ? "s" : "", n + 1,
+			return cfg_error(l, word, "%s '%s' needs %d argument%s: argument %d is %s",
+					 spec->what, spec->name, spec->min,
+					 spec->min > 1 ? "s" : "", n + 1,
 					 type_names[spec->types[n]]);
 		}
 	}
@@ -232,7 +242,8 @@ static void resolve_proxy(struct config *cfg, struct diag *d, struct pending *p)
 	if (p->arg->s.n) {
 		px = config_find_proxy(cfg, p->arg->s.p, cap);
 		if (!px)
-			diag_error(d, p->at, "%s '%s': there is no %s '%s'", p->what, p->row, kind, p->arg->s.p);
+			diag_error(d, p->at, "%s '%s': there is no %s '%s'", p->what, p->row, kind,
+				   p->arg->s.p);
 	} else if (!px || !(px->caps & cap)) {
 		diag_error(d, p->at, "%s '%s': '%s' is no %s; name one: %s(<%s>)", p->what, p->row,
 			   px ? px->name : "this section", kind, p->row, kind);
@@ -254,7 +265,8 @@ static void resolve_server(struct config *cfg, struct diag *d, struct pending *p
 		snprintf(be, sizeof(be), "%.*s", (int)slash, p->arg->s.p);
 		px = config_find_proxy(cfg, be, PX_BACKEND);
 		if (!px) {
-			diag_error(d, p->at, "%s '%s': there is no backend '%s'", p->what, p->row, be);
+			diag_error(d, p->at, "%s '%s': there is no backend '%s'", p->what, p->row,
+				   be);
 			return;
 		}
 	}
@@ -266,15 +278,16 @@ static void resolve_server(struct config *cfg, struct diag *d, struct pending *p
 			}
 		}
 	}
-	diag_error(d, p->at, "%s '%s': there is no server '%.*s' in '%s'", p->what, p->row, SLICE_FMT(name),
-		   px ? px->name : "this section");
+	diag_error(d, p->at, "%s '%s': there is no server '%.*s' in '%s'", p->what, p->row,
+		   SLICE_FMT(name), px ? px->name : "this section");
 }
 
 static void resolve_userlist(struct diag *d, struct pending *p)
 {
 	p->arg->ptr = userlist_find(p->arg->s.p);
 	if (!p->arg->ptr)
-		diag_error(d, p->at, "%s '%s': there is no userlist '%s'", p->what, p->row, p->arg->s.p);
+		diag_error(d, p->at, "%s '%s': there is no userlist '%s'", p->what, p->row,
+			   p->arg->s.p);
 }
 
 void expr_args_resolve(struct config *cfg, struct diag *d)

@@ -9,7 +9,7 @@
 
 /* What an argument list belongs to, for the checks and for the words of an error. */
 struct args_spec {
-	const char *what;          /* "fetch", "converter" */
+	const char *what; /* "fetch", "converter" */
 	const char *name;
 	uint8_t min, max;
 	const enum arg_type *types;
@@ -20,7 +20,8 @@ struct args_spec {
  * the list. Names of proxies and servers are looked up once everything is read (CFG_PHASE_RESOLVE).
  * 0 or -1 with the error said at word @word.
  */
-int expr_args_parse(struct cfg_line *l, int word, const struct args_spec *spec, const char **at, struct smp_arg *args);
+int expr_args_parse(struct cfg_line *l, int word, const struct args_spec *spec, const char **at,
+		    struct smp_arg *args);
 
 /* Looks up what expr_args_parse() put off. A check of CFG_PHASE_RESOLVE. */
 void expr_args_resolve(struct config *cfg, struct diag *d);

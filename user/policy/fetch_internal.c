@@ -16,12 +16,14 @@
 
 /* ---- constants ---- */
 
-static bool fetch_const_bool(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static bool fetch_const_bool(const struct smp_arg *args, const struct smp_ctx *ctx,
+			     struct sample *out)
 {
 	return smp_bool(out, args[SMP_MAX_ARGS - 1].i);
 }
 
-static bool fetch_arg_bool(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static bool fetch_arg_bool(const struct smp_arg *args, const struct smp_ctx *ctx,
+			   struct sample *out)
 {
 	return smp_bool(out, args[0].i);
 }
@@ -31,7 +33,8 @@ static int check_bool(struct cfg_line *l, int word, struct smp_arg *args)
 	bool yes = slice_eq_z(args[0].s, "true") || slice_eq_z(args[0].s, "1");
 
 	if (!yes && !slice_eq_z(args[0].s, "false") && !slice_eq_z(args[0].s, "0"))
-		return cfg_error(l, word, "fetch 'bool': '%.*s' must be true, false, 1 or 0", SLICE_FMT(args[0].s));
+		return cfg_error(l, word, "fetch 'bool': '%.*s' must be true, false, 1 or 0",
+				 SLICE_FMT(args[0].s));
 	args[0].i = yes;
 	return 0;
 }
@@ -46,7 +49,8 @@ static bool fetch_arg_str(const struct smp_arg *args, const struct smp_ctx *ctx,
 	return smp_str(out, args[0].s);
 }
 
-static bool fetch_arg_meth(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static bool fetch_arg_meth(const struct smp_arg *args, const struct smp_ctx *ctx,
+			   struct sample *out)
 {
 	out->type = SMP_METH;
 	out->u.s = args[0].s;
@@ -71,11 +75,16 @@ static int check_hex(struct cfg_line *l, int word, struct smp_arg *args)
 	struct slice s = args[0].s;
 	char *out = arena_alloc(l->arena, s.n / 2 + 1);
 
-	for (size_t i = 0; i < s.n; i++)
-		if (hex_digit(s.p[i]) < 0 || s.n % 2)
-			return cfg_error(l, word, "fetch 'bin': '%.*s' must be an even number of hexadecimal digits", SLICE_FMT(s));
-	for (size_t i = 0; i < s.n / 2; i++)
-		out[i] = (char)(hex_digit(s.p[2 * i]) << 4 | hex_digit(s.p[2 * i + 1]));
+	for (size_t i = 0; i < s.n; i += 2) {
+		int hi = hex_digit(s.p[i]), lo = i + 1 < s.n ? hex_digit(s.p[i + 1]) : -1;
+
+		if (hi < 0 || lo < 0)
+			return cfg_error(
+				l, word,
+				"fetch 'bin': '%.*s' must be an even number of hexadecimal digits",
+				SLICE_FMT(s));
+		out[i / 2] = (char)(hi * 16 + lo);
+	}
 	args[0].s = slice_make(out, s.n / 2);
 	return 0;
 }
@@ -87,12 +96,18 @@ static bool fetch_arg_ip(const struct smp_arg *args, const struct smp_ctx *ctx, 
 
 static int check_ip4(struct cfg_line *l, int word, struct smp_arg *args)
 {
-	return args[0].a.family == ADDR_IP4 ? 0 : cfg_error(l, word, "fetch 'ipv4' needs an IPv4 address, not '%.*s'", SLICE_FMT(args[0].s));
+	return args[0].a.family == ADDR_IP4
+		       ? 0
+		       : cfg_error(l, word, "fetch 'ipv4' needs an IPv4 address, not '%.*s'",
+				   SLICE_FMT(args[0].s));
 }
 
 static int check_ip6(struct cfg_line *l, int word, struct smp_arg *args)
 {
-	return args[0].a.family == ADDR_IP6 ? 0 : cfg_error(l, word, "fetch 'ipv6' needs an IPv6 address, not '%.*s'", SLICE_FMT(args[0].s));
+	return args[0].a.family == ADDR_IP6
+		       ? 0
+		       : cfg_error(l, word, "fetch 'ipv6' needs an IPv6 address, not '%.*s'",
+				   SLICE_FMT(args[0].s));
 }
 
 /* ---- the process ---- */
@@ -105,7 +120,8 @@ static bool fetch_env(const struct smp_arg *args, const struct smp_ctx *ctx, str
 }
 
 /* A shared name lives as long as the process: what gethostname() says changes rarely and is asked per call. */
-static bool fetch_hostname(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static bool fetch_hostname(const struct smp_arg *args, const struct smp_ctx *ctx,
+			   struct sample *out)
 {
 	char *buf = smp_alloc(ctx, 256);
 
@@ -130,7 +146,8 @@ static bool fetch_pid(const struct smp_arg *args, const struct smp_ctx *ctx, str
 	return smp_int(out, getpid());
 }
 
-static bool fetch_stopping(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static bool fetch_stopping(const struct smp_arg *args, const struct smp_ctx *ctx,
+			   struct sample *out)
 {
 	return smp_bool(out, sessions_draining());
 }
@@ -153,7 +170,8 @@ static int check_date(struct cfg_line *l, int word, struct smp_arg *args)
 			return 0;
 		}
 	}
-	return cfg_error(l, word, "fetch 'date': the unit must be s, ms or us, not '%.*s'", SLICE_FMT(args[1].s));
+	return cfg_error(l, word, "fetch 'date': the unit must be s, ms or us, not '%.*s'",
+			 SLICE_FMT(args[1].s));
 }
 
 static bool fetch_date(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
@@ -161,7 +179,8 @@ static bool fetch_date(const struct smp_arg *args, const struct smp_ctx *ctx, st
 	struct timespec ts;
 
 	clock_gettime(CLOCK_REALTIME, &ts);
-	return smp_int(out, ts.tv_sec * args[1].i + (int64_t)ts.tv_nsec * args[1].i / 1000000000 + args[0].i);
+	return smp_int(out, ts.tv_sec * args[1].i + (int64_t)ts.tv_nsec * args[1].i / 1000000000 +
+				    args[0].i);
 }
 
 static bool fetch_date_us(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
@@ -189,7 +208,8 @@ static bool fetch_rand(const struct smp_arg *args, const struct smp_ctx *ctx, st
 {
 	uint64_t r = chance() >> 32;
 
-	return smp_int(out, arg_given(args, 0) ? (int64_t)(r * (uint64_t)args[0].i >> 32) : (int64_t)r);
+	return smp_int(out,
+		       arg_given(args, 0) ? (int64_t)(r * (uint64_t)args[0].i >> 32) : (int64_t)r);
 }
 
 static int check_rand(struct cfg_line *l, int word, struct smp_arg *args)
@@ -204,17 +224,21 @@ static bool fetch_uuid(const struct smp_arg *args, const struct smp_ctx *ctx, st
 	char *buf = smp_alloc(ctx, 37);
 	uint64_t a, b;
 
-	if (!buf || getrandom(&a, sizeof(a), 0) != sizeof(a) || getrandom(&b, sizeof(b), 0) != sizeof(b))
+	if (!buf || getrandom(&a, sizeof(a), 0) != sizeof(a) ||
+	    getrandom(&b, sizeof(b), 0) != sizeof(b))
 		return false;
-	snprintf(buf, 37, "%08x-%04x-%04x-%04x-%012llx", (unsigned int)(a >> 32), (unsigned int)(a >> 16 & 0xffff),
-		 (unsigned int)(a & 0xfff) | 0x4000, (unsigned int)(b >> 48 & 0x3fff) | 0x8000,
+	snprintf(buf, 37, "%08x-%04x-%04x-%04x-%012llx", (unsigned int)(a >> 32),
+		 (unsigned int)(a >> 16 & 0xffff), (unsigned int)(a & 0xfff) | 0x4000,
+		 (unsigned int)(b >> 48 & 0x3fff) | 0x8000,
 		 (unsigned long long)(b & 0xffffffffffffull));
 	return smp_str(out, slice_make(buf, 36));
 }
 
 static int check_uuid(struct cfg_line *l, int word, struct smp_arg *args)
 {
-	return arg_given(args, 0) && args[0].i != 4 ? cfg_error(l, word, "fetch 'uuid': only version 4 is known") : 0;
+	return arg_given(args, 0) && args[0].i != 4
+		       ? cfg_error(l, word, "fetch 'uuid': only version 4 is known")
+		       : 0;
 }
 
 /* ---- backends and servers ---- */
@@ -249,7 +273,8 @@ static bool fetch_queue(const struct smp_arg *args, const struct smp_ctx *ctx, s
 	return smp_int(out, queued(args[0].ptr));
 }
 
-static bool fetch_avg_queue(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static bool fetch_avg_queue(const struct smp_arg *args, const struct smp_ctx *ctx,
+			    struct sample *out)
 {
 	int64_t n = queued(args[0].ptr), servers = usable_servers(args[0].ptr);
 
@@ -286,7 +311,8 @@ static int64_t free_slots(struct proxy *px, bool queue)
 	return n;
 }
 
-static bool fetch_free_slots(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static bool fetch_free_slots(const struct smp_arg *args, const struct smp_ctx *ctx,
+			     struct sample *out)
 {
 	return smp_int(out, free_slots(args[0].ptr, args[SMP_MAX_ARGS - 1].i));
 }
@@ -313,7 +339,8 @@ static bool fetch_fe_rate(const struct smp_arg *args, const struct smp_ctx *ctx,
 	int64_t n = 0;
 
 	for (int t = 0; c && t <= worker_count; t++)
-		n += requests ? rate(c[t].req_sec, c[t].req_cur, c[t].req_prev) : rate(c[t].sess_sec, c[t].sess_cur, c[t].sess_prev);
+		n += requests ? rate(c[t].req_sec, c[t].req_cur, c[t].req_prev)
+			      : rate(c[t].sess_sec, c[t].sess_cur, c[t].sess_prev);
 	return smp_int(out, n);
 }
 
@@ -331,12 +358,14 @@ static bool fetch_be_rate(const struct smp_arg *args, const struct smp_ctx *ctx,
 	return smp_int(out, be_rate(((struct proxy *)args[0].ptr)->be_count));
 }
 
-static bool fetch_srv_rate(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static bool fetch_srv_rate(const struct smp_arg *args, const struct smp_ctx *ctx,
+			   struct sample *out)
 {
 	return smp_int(out, be_rate(((struct server *)args[0].ptr)->count));
 }
 
-static bool fetch_srv_is_up(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static bool fetch_srv_is_up(const struct smp_arg *args, const struct smp_ctx *ctx,
+			    struct sample *out)
 {
 	const struct server *s = args[0].ptr;
 
@@ -345,7 +374,8 @@ static bool fetch_srv_is_up(const struct smp_arg *args, const struct smp_ctx *ct
 
 enum srv_number { SRV_CONN, SRV_CONN_FREE, SRV_QUEUE, SRV_UWEIGHT, SRV_IWEIGHT, SRV_WEIGHT };
 
-static bool fetch_srv_number(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static bool fetch_srv_number(const struct smp_arg *args, const struct smp_ctx *ctx,
+			     struct sample *out)
 {
 	const struct server *s = args[0].ptr;
 	int64_t most = s->live.maxconn, served = s->load.served;
@@ -368,7 +398,8 @@ static bool fetch_srv_number(const struct smp_arg *args, const struct smp_ctx *c
 }
 
 /* The end of the inspection: no more data will come. */
-static bool fetch_wait_end(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static bool fetch_wait_end(const struct smp_arg *args, const struct smp_ctx *ctx,
+			   struct sample *out)
 {
 	if (!ctx->final) {
 		out->flags |= SMP_F_MAY_CHANGE;
@@ -377,72 +408,96 @@ static bool fetch_wait_end(const struct smp_arg *args, const struct smp_ctx *ctx
 	return smp_bool(out, true);
 }
 
-#define INTERNAL(n, t, fn) .name = n, .kind = "fetch-internal", .out = t, .where = SMP_W_INTERNAL, .fetch = fn
-#define OPT_BACKEND        .min_args = 1, .max_args = 1, .args = { ARG_BACKEND }
-#define OF_SERVER          .min_args = 1, .max_args = 1, .args = { ARG_SERVER }
-#define IN_DAEMON          .kernel = KERNEL_NEVER, .kernel_says = "the value exists in the daemon only"
-#define CONSTANT           .kernel = KERNEL_EXACT
+#define INTERNAL(n, t, fn) \
+	.name = n, .kind = "fetch-internal", .out = t, .where = SMP_W_INTERNAL, .fetch = fn
+#define OPT_BACKEND .min_args = 1, .max_args = 1, .args = { ARG_BACKEND }
+#define OF_SERVER   .min_args = 1, .max_args = 1, .args = { ARG_SERVER }
+#define IN_DAEMON   .kernel = KERNEL_NEVER, .kernel_says = "the value exists in the daemon only"
+#define CONSTANT    .kernel = KERNEL_EXACT
 
 static const struct fetch_row rows[] = {
-	{ INTERNAL("always_true", SMP_BOOL, fetch_const_bool), .priv = 1, CONSTANT, .help = "True." },
-	{ INTERNAL("always_false", SMP_BOOL, fetch_const_bool), .priv = 0, CONSTANT, .help = "False." },
-	{ INTERNAL("bool", SMP_BOOL, fetch_arg_bool), .min_args = 1, .max_args = 1, .args = { ARG_STR }, .check = check_bool,
-	  CONSTANT, .help = "The constant true, false, 1 or 0." },
-	{ INTERNAL("int", SMP_INT, fetch_arg_int), .min_args = 1, .max_args = 1, .args = { ARG_INT }, CONSTANT,
-	  .help = "A constant number." },
-	{ INTERNAL("str", SMP_STR, fetch_arg_str), .min_args = 1, .max_args = 1, .args = { ARG_STR }, CONSTANT,
-	  .help = "A constant text." },
-	{ INTERNAL("bin", SMP_BIN, fetch_arg_bin), .min_args = 1, .max_args = 1, .args = { ARG_STR }, .check = check_hex,
-	  CONSTANT, .help = "Constant bytes, in hexadecimal." },
-	{ INTERNAL("meth", SMP_METH, fetch_arg_meth), .min_args = 1, .max_args = 1, .args = { ARG_STR }, CONSTANT,
-	  .help = "A constant HTTP method." },
-	{ INTERNAL("ipv4", SMP_IP4, fetch_arg_ip), .min_args = 1, .max_args = 1, .args = { ARG_IP }, .check = check_ip4,
-	  CONSTANT, .help = "A constant IPv4 address." },
-	{ INTERNAL("ipv6", SMP_IP6, fetch_arg_ip), .min_args = 1, .max_args = 1, .args = { ARG_IP }, .check = check_ip6,
-	  CONSTANT, .help = "A constant IPv6 address." },
+	{ INTERNAL("always_true", SMP_BOOL, fetch_const_bool), .priv = 1, CONSTANT,
+	  .help = "True." },
+	{ INTERNAL("always_false", SMP_BOOL, fetch_const_bool), .priv = 0, CONSTANT,
+	  .help = "False." },
+	{ INTERNAL("bool", SMP_BOOL, fetch_arg_bool), .min_args = 1, .max_args = 1,
+	  .args = { ARG_STR }, .check = check_bool, CONSTANT,
+	  .help = "The constant true, false, 1 or 0." },
+	{ INTERNAL("int", SMP_INT, fetch_arg_int), .min_args = 1, .max_args = 1,
+	  .args = { ARG_INT }, CONSTANT, .help = "A constant number." },
+	{ INTERNAL("str", SMP_STR, fetch_arg_str), .min_args = 1, .max_args = 1,
+	  .args = { ARG_STR }, CONSTANT, .help = "A constant text." },
+	{ INTERNAL("bin", SMP_BIN, fetch_arg_bin), .min_args = 1, .max_args = 1,
+	  .args = { ARG_STR }, .check = check_hex, CONSTANT,
+	  .help = "Constant bytes, in hexadecimal." },
+	{ INTERNAL("meth", SMP_METH, fetch_arg_meth), .min_args = 1, .max_args = 1,
+	  .args = { ARG_STR }, CONSTANT, .help = "A constant HTTP method." },
+	{ INTERNAL("ipv4", SMP_IP4, fetch_arg_ip), .min_args = 1, .max_args = 1, .args = { ARG_IP },
+	  .check = check_ip4, CONSTANT, .help = "A constant IPv4 address." },
+	{ INTERNAL("ipv6", SMP_IP6, fetch_arg_ip), .min_args = 1, .max_args = 1, .args = { ARG_IP },
+	  .check = check_ip6, CONSTANT, .help = "A constant IPv6 address." },
 
-	{ INTERNAL("env", SMP_STR, fetch_env), .min_args = 1, .max_args = 1, .args = { ARG_STR }, IN_DAEMON,
-	  .help = "An environment variable." },
+	{ INTERNAL("env", SMP_STR, fetch_env), .min_args = 1, .max_args = 1, .args = { ARG_STR },
+	  IN_DAEMON, .help = "An environment variable." },
 	{ INTERNAL("hostname", SMP_STR, fetch_hostname), IN_DAEMON, .help = "This host's name." },
 	{ INTERNAL("proc", SMP_INT, fetch_proc), IN_DAEMON, .help = "Always 1." },
 	{ INTERNAL("pid", SMP_INT, fetch_pid), IN_DAEMON, .help = "The process's number." },
-	{ INTERNAL("thread", SMP_INT, fetch_thread), IN_DAEMON, .help = "The worker's number, from 0." },
-	{ INTERNAL("stopping", SMP_BOOL, fetch_stopping), IN_DAEMON, .help = "True while the process is stopping softly." },
-	{ INTERNAL("date", SMP_INT, fetch_date), .max_args = 2, .args = { ARG_INT, ARG_STR }, .check = check_date,
-	  .flags = FETCH_NO_INDEX, IN_DAEMON, .help = "The time since 1970 in s, ms or us, plus an offset." },
+	{ INTERNAL("thread", SMP_INT, fetch_thread), IN_DAEMON,
+	  .help = "The worker's number, from 0." },
+	{ INTERNAL("stopping", SMP_BOOL, fetch_stopping), IN_DAEMON,
+	  .help = "True while the process is stopping softly." },
+	{ INTERNAL("date", SMP_INT, fetch_date), .max_args = 2, .args = { ARG_INT, ARG_STR },
+	  .check = check_date, .flags = FETCH_NO_INDEX, IN_DAEMON,
+	  .help = "The time since 1970 in s, ms or us, plus an offset." },
 	{ INTERNAL("date_us", SMP_INT, fetch_date_us), .flags = FETCH_NO_INDEX, IN_DAEMON,
 	  .help = "The microseconds of the current second." },
-	{ INTERNAL("rand", SMP_INT, fetch_rand), .max_args = 1, .args = { ARG_INT }, .check = check_rand,
-	  .flags = FETCH_NO_INDEX, IN_DAEMON, .help = "A random number below the argument (2^32)." },
-	{ INTERNAL("uuid", SMP_STR, fetch_uuid), .max_args = 1, .args = { ARG_INT }, .check = check_uuid,
-	  .flags = FETCH_NO_INDEX, IN_DAEMON, .help = "A random UUID (version 4)." },
+	{ INTERNAL("rand", SMP_INT, fetch_rand), .max_args = 1, .args = { ARG_INT },
+	  .check = check_rand, .flags = FETCH_NO_INDEX, IN_DAEMON,
+	  .help = "A random number below the argument (2^32)." },
+	{ INTERNAL("uuid", SMP_STR, fetch_uuid), .max_args = 1, .args = { ARG_INT },
+	  .check = check_uuid, .flags = FETCH_NO_INDEX, IN_DAEMON,
+	  .help = "A random UUID (version 4)." },
 	{ INTERNAL("wait_end", SMP_BOOL, fetch_wait_end), .flags = FETCH_NO_INDEX, IN_DAEMON,
 	  .help = "True when the inspection is over; before, it asks to wait." },
 
-	{ INTERNAL("nbsrv", SMP_INT, fetch_nbsrv), OPT_BACKEND, IN_DAEMON, .help = "How many servers of the backend are usable." },
-	{ INTERNAL("queue", SMP_INT, fetch_queue), OPT_BACKEND, IN_DAEMON, .help = "Requests waiting in the backend's and its servers' queues." },
-	{ INTERNAL("avg_queue", SMP_INT, fetch_avg_queue), OPT_BACKEND, IN_DAEMON, .help = "Waiting requests per usable server." },
-	{ INTERNAL("be_conn", SMP_INT, fetch_be_conn), OPT_BACKEND, IN_DAEMON, .help = "Connections of the backend now." },
+	{ INTERNAL("nbsrv", SMP_INT, fetch_nbsrv), OPT_BACKEND, IN_DAEMON,
+	  .help = "How many servers of the backend are usable." },
+	{ INTERNAL("queue", SMP_INT, fetch_queue), OPT_BACKEND, IN_DAEMON,
+	  .help = "Requests waiting in the backend's and its servers' queues." },
+	{ INTERNAL("avg_queue", SMP_INT, fetch_avg_queue), OPT_BACKEND, IN_DAEMON,
+	  .help = "Waiting requests per usable server." },
+	{ INTERNAL("be_conn", SMP_INT, fetch_be_conn), OPT_BACKEND, IN_DAEMON,
+	  .help = "Connections of the backend now." },
 	{ INTERNAL("be_conn_free", SMP_INT, fetch_free_slots), OPT_BACKEND, .priv = 0, IN_DAEMON,
 	  .help = "Connections the backend's servers can still take; -1: without limit." },
 	{ INTERNAL("connslots", SMP_INT, fetch_free_slots), OPT_BACKEND, .priv = 1, IN_DAEMON,
 	  .help = "The same with the room in the servers' queues." },
-	{ INTERNAL("fe_conn", SMP_INT, fetch_fe_conn), .min_args = 1, .max_args = 1, .args = { ARG_FRONTEND }, IN_DAEMON,
-	  .help = "Connections of the frontend now." },
-	{ INTERNAL("fe_sess_rate", SMP_INT, fetch_fe_rate), .min_args = 1, .max_args = 1, .args = { ARG_FRONTEND }, .priv = 0, IN_DAEMON,
+	{ INTERNAL("fe_conn", SMP_INT, fetch_fe_conn), .min_args = 1, .max_args = 1,
+	  .args = { ARG_FRONTEND }, IN_DAEMON, .help = "Connections of the frontend now." },
+	{ INTERNAL("fe_sess_rate", SMP_INT, fetch_fe_rate), .min_args = 1, .max_args = 1,
+	  .args = { ARG_FRONTEND }, .priv = 0, IN_DAEMON,
 	  .help = "New sessions of the frontend per second." },
-	{ INTERNAL("fe_req_rate", SMP_INT, fetch_fe_rate), .min_args = 1, .max_args = 1, .args = { ARG_FRONTEND }, .priv = 1, IN_DAEMON,
+	{ INTERNAL("fe_req_rate", SMP_INT, fetch_fe_rate), .min_args = 1, .max_args = 1,
+	  .args = { ARG_FRONTEND }, .priv = 1, IN_DAEMON,
 	  .help = "Requests of the frontend per second." },
-	{ INTERNAL("be_sess_rate", SMP_INT, fetch_be_rate), OPT_BACKEND, IN_DAEMON, .help = "New sessions of the backend per second." },
-	{ INTERNAL("srv_sess_rate", SMP_INT, fetch_srv_rate), OF_SERVER, IN_DAEMON, .help = "New sessions on the server per second." },
-	{ INTERNAL("srv_is_up", SMP_BOOL, fetch_srv_is_up), OF_SERVER, IN_DAEMON, .help = "The server is up and not in maintenance." },
-	{ INTERNAL("srv_conn", SMP_INT, fetch_srv_number), OF_SERVER, .priv = SRV_CONN, IN_DAEMON, .help = "Connections on the server now." },
-	{ INTERNAL("srv_conn_free", SMP_INT, fetch_srv_number), OF_SERVER, .priv = SRV_CONN_FREE, IN_DAEMON,
-	  .help = "Connections the server can still take; -1: without limit." },
-	{ INTERNAL("srv_queue", SMP_INT, fetch_srv_number), OF_SERVER, .priv = SRV_QUEUE, IN_DAEMON, .help = "Requests in the server's queue." },
-	{ INTERNAL("srv_uweight", SMP_INT, fetch_srv_number), OF_SERVER, .priv = SRV_UWEIGHT, IN_DAEMON, .help = "The weight set by the user." },
-	{ INTERNAL("srv_iweight", SMP_INT, fetch_srv_number), OF_SERVER, .priv = SRV_IWEIGHT, IN_DAEMON, .help = "The weight in the file." },
-	{ INTERNAL("srv_weight", SMP_INT, fetch_srv_number), OF_SERVER, .priv = SRV_WEIGHT, IN_DAEMON, .help = "The weight in effect." },
+	{ INTERNAL("be_sess_rate", SMP_INT, fetch_be_rate), OPT_BACKEND, IN_DAEMON,
+	  .help = "New sessions of the backend per second." },
+	{ INTERNAL("srv_sess_rate", SMP_INT, fetch_srv_rate), OF_SERVER, IN_DAEMON,
+	  .help = "New sessions on the server per second." },
+	{ INTERNAL("srv_is_up", SMP_BOOL, fetch_srv_is_up), OF_SERVER, IN_DAEMON,
+	  .help = "The server is up and not in maintenance." },
+	{ INTERNAL("srv_conn", SMP_INT, fetch_srv_number), OF_SERVER, .priv = SRV_CONN, IN_DAEMON,
+	  .help = "Connections on the server now." },
+	{ INTERNAL("srv_conn_free", SMP_INT, fetch_srv_number), OF_SERVER, .priv = SRV_CONN_FREE,
+	  IN_DAEMON, .help = "Connections the server can still take; -1: without limit." },
+	{ INTERNAL("srv_queue", SMP_INT, fetch_srv_number), OF_SERVER, .priv = SRV_QUEUE, IN_DAEMON,
+	  .help = "Requests in the server's queue." },
+	{ INTERNAL("srv_uweight", SMP_INT, fetch_srv_number), OF_SERVER, .priv = SRV_UWEIGHT,
+	  IN_DAEMON, .help = "The weight set by the user." },
+	{ INTERNAL("srv_iweight", SMP_INT, fetch_srv_number), OF_SERVER, .priv = SRV_IWEIGHT,
+	  IN_DAEMON, .help = "The weight in the file." },
+	{ INTERNAL("srv_weight", SMP_INT, fetch_srv_number), OF_SERVER, .priv = SRV_WEIGHT,
+	  IN_DAEMON, .help = "The weight in effect." },
 };
 
 void fetch_internal_register(void)

@@ -16,7 +16,8 @@ static bool fetch_src(const struct smp_arg *args, const struct smp_ctx *ctx, str
 	return ctx->sess && smp_addr(out, &ctx->sess->src);
 }
 
-static bool fetch_src_port(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static bool fetch_src_port(const struct smp_arg *args, const struct smp_ctx *ctx,
+			   struct sample *out)
 {
 	if (!ctx->sess || (ctx->sess->src.family != ADDR_IP4 && ctx->sess->src.family != ADDR_IP6))
 		return false;
@@ -37,7 +38,8 @@ static bool fetch_dst(const struct smp_arg *args, const struct smp_ctx *ctx, str
 	return a && smp_addr(out, a);
 }
 
-static bool fetch_dst_port(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static bool fetch_dst_port(const struct smp_arg *args, const struct smp_ctx *ctx,
+			   struct sample *out)
 {
 	const struct addr *a = dst_of(ctx);
 
@@ -63,19 +65,22 @@ static bool is_local(const struct addr *a)
 	return ok;
 }
 
-static bool fetch_src_is_local(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static bool fetch_src_is_local(const struct smp_arg *args, const struct smp_ctx *ctx,
+			       struct sample *out)
 {
 	return ctx->sess && smp_bool(out, is_local(&ctx->sess->src));
 }
 
-static bool fetch_dst_is_local(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static bool fetch_dst_is_local(const struct smp_arg *args, const struct smp_ctx *ctx,
+			       struct sample *out)
 {
 	const struct addr *a = dst_of(ctx);
 
 	return a && smp_bool(out, is_local(a));
 }
 
-static bool fetch_dst_conn(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static bool fetch_dst_conn(const struct smp_arg *args, const struct smp_ctx *ctx,
+			   struct sample *out)
 {
 	return ctx->sess && ctx->sess->fe && smp_int(out, ctx->sess->fe->fe_conns);
 }
@@ -87,15 +92,24 @@ static bool fetch_so_id(const struct smp_arg *args, const struct smp_ctx *ctx, s
 
 static bool fetch_so_name(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
 {
-	const char *name = ctx->sess && ctx->sess->listener ? ctx->sess->listener->bind->name : NULL;
+	const char *name =
+		ctx->sess && ctx->sess->listener ? ctx->sess->listener->bind->name : NULL;
 
 	return name && smp_str(out, slice_z(name));
 }
 
 /* ---- the proxies it goes through ---- */
 
-
-enum px_value { PX_ID, PX_NAME, PX_DEFBE, PX_T_CLIENT, PX_T_SERVER, PX_T_TUNNEL, PX_T_CONNECT, PX_T_QUEUE };
+enum px_value {
+	PX_ID,
+	PX_NAME,
+	PX_DEFBE,
+	PX_T_CLIENT,
+	PX_T_SERVER,
+	PX_T_TUNNEL,
+	PX_T_CONNECT,
+	PX_T_QUEUE
+};
 
 static bool px_value(const struct proxy *px, enum px_value what, struct sample *out)
 {
@@ -137,45 +151,72 @@ static bool fetch_srv_id(const struct smp_arg *args, const struct smp_ctx *ctx, 
 	return ctx->stream && ctx->stream->srv && smp_int(out, ctx->stream->srv->puid);
 }
 
-static bool fetch_srv_name(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static bool fetch_srv_name(const struct smp_arg *args, const struct smp_ctx *ctx,
+			   struct sample *out)
 {
 	return ctx->stream && ctx->stream->srv && smp_str(out, slice_z(ctx->stream->srv->name));
 }
 
-#define L4(n, t, fn)  .name = n, .kind = "fetch-L4", .out = t, .fetch = fn
-#define OF_CLIENT     .where = SMP_W_L4_CLIENT
-#define OF_BACKEND    .where = SMP_W_BACKEND | SMP_W_L4_SERVER
-#define OF_SERVER     .where = SMP_W_L4_SERVER
-#define IN_DAEMON     .kernel = KERNEL_NEVER, .kernel_says = "rules on it run in the daemon"
+#define L4(n, t, fn) .name = n, .kind = "fetch-L4", .out = t, .fetch = fn
+#define OF_CLIENT    .where = SMP_W_L4_CLIENT
+#define OF_BACKEND   .where = SMP_W_BACKEND | SMP_W_L4_SERVER
+#define OF_SERVER    .where = SMP_W_L4_SERVER
+#define IN_DAEMON    .kernel = KERNEL_NEVER, .kernel_says = "rules on it run in the daemon"
 
 static const struct fetch_row rows[] = {
 	{ L4("src", SMP_ADDR, fetch_src), OF_CLIENT, IN_DAEMON, .help = "The client's address." },
-	{ L4("src_port", SMP_INT, fetch_src_port), OF_CLIENT, IN_DAEMON, .help = "The client's port." },
-	{ L4("src_is_local", SMP_BOOL, fetch_src_is_local), OF_CLIENT, IN_DAEMON, .help = "The client's address is one of this host." },
-	{ L4("dst", SMP_ADDR, fetch_dst), OF_CLIENT, IN_DAEMON, .help = "The address that the client connected to." },
-	{ L4("dst_port", SMP_INT, fetch_dst_port), OF_CLIENT, IN_DAEMON, .help = "The port that the client connected to." },
-	{ L4("dst_is_local", SMP_BOOL, fetch_dst_is_local), OF_CLIENT, IN_DAEMON, .help = "That address is one of this host." },
-	{ L4("fc_src", SMP_ADDR, fetch_src), OF_CLIENT, IN_DAEMON, .help = "The connection's source address." },
-	{ L4("fc_src_port", SMP_INT, fetch_src_port), OF_CLIENT, IN_DAEMON, .help = "The connection's source port." },
-	{ L4("fc_src_is_local", SMP_BOOL, fetch_src_is_local), OF_CLIENT, IN_DAEMON, .help = "The source address is one of this host." },
-	{ L4("fc_dst", SMP_ADDR, fetch_dst), OF_CLIENT, IN_DAEMON, .help = "The connection's destination address." },
-	{ L4("fc_dst_port", SMP_INT, fetch_dst_port), OF_CLIENT, IN_DAEMON, .help = "The connection's destination port." },
-	{ L4("fc_dst_is_local", SMP_BOOL, fetch_dst_is_local), OF_CLIENT, IN_DAEMON, .help = "The destination address is one of this host." },
-	{ L4("dst_conn", SMP_INT, fetch_dst_conn), OF_CLIENT, IN_DAEMON, .help = "Connections of the frontend now, this one included." },
-	{ L4("so_id", SMP_INT, fetch_so_id), OF_CLIENT, IN_DAEMON, .help = "The number of the bind line." },
-	{ L4("so_name", SMP_STR, fetch_so_name), OF_CLIENT, IN_DAEMON, .help = "The name of the bind line." },
-	{ L4("fe_id", SMP_INT, fetch_fe), OF_CLIENT, .priv = PX_ID, IN_DAEMON, .help = "The frontend's number." },
-	{ L4("fe_name", SMP_STR, fetch_fe), OF_CLIENT, .priv = PX_NAME, IN_DAEMON, .help = "The frontend's name." },
-	{ L4("fe_defbe", SMP_STR, fetch_fe), OF_CLIENT, .priv = PX_DEFBE, IN_DAEMON, .help = "The name of the frontend's default backend." },
-	{ L4("fe_client_timeout", SMP_INT, fetch_fe), OF_CLIENT, .priv = PX_T_CLIENT, IN_DAEMON, .help = "The frontend's client timeout, ms." },
-	{ L4("be_id", SMP_INT, fetch_be), OF_BACKEND, .priv = PX_ID, IN_DAEMON, .help = "The backend's number." },
-	{ L4("be_name", SMP_STR, fetch_be), OF_BACKEND, .priv = PX_NAME, IN_DAEMON, .help = "The backend's name." },
-	{ L4("be_server_timeout", SMP_INT, fetch_be), OF_BACKEND, .priv = PX_T_SERVER, IN_DAEMON, .help = "The backend's server timeout, ms." },
-	{ L4("be_tunnel_timeout", SMP_INT, fetch_be), OF_BACKEND, .priv = PX_T_TUNNEL, IN_DAEMON, .help = "The backend's tunnel timeout, ms." },
-	{ L4("be_connect_timeout", SMP_INT, fetch_be), OF_BACKEND, .priv = PX_T_CONNECT, IN_DAEMON, .help = "The backend's connect timeout, ms." },
-	{ L4("be_queue_timeout", SMP_INT, fetch_be), OF_BACKEND, .priv = PX_T_QUEUE, IN_DAEMON, .help = "The backend's queue timeout, ms." },
-	{ L4("srv_id", SMP_INT, fetch_srv_id), OF_SERVER, IN_DAEMON, .help = "The number of the server that was chosen." },
-	{ L4("srv_name", SMP_STR, fetch_srv_name), OF_SERVER, IN_DAEMON, .help = "The name of the server that was chosen." },
+	{ L4("src_port", SMP_INT, fetch_src_port), OF_CLIENT, IN_DAEMON,
+	  .help = "The client's port." },
+	{ L4("src_is_local", SMP_BOOL, fetch_src_is_local), OF_CLIENT, IN_DAEMON,
+	  .help = "The client's address is one of this host." },
+	{ L4("dst", SMP_ADDR, fetch_dst), OF_CLIENT, IN_DAEMON,
+	  .help = "The address that the client connected to." },
+	{ L4("dst_port", SMP_INT, fetch_dst_port), OF_CLIENT, IN_DAEMON,
+	  .help = "The port that the client connected to." },
+	{ L4("dst_is_local", SMP_BOOL, fetch_dst_is_local), OF_CLIENT, IN_DAEMON,
+	  .help = "That address is one of this host." },
+	{ L4("fc_src", SMP_ADDR, fetch_src), OF_CLIENT, IN_DAEMON,
+	  .help = "The connection's source address." },
+	{ L4("fc_src_port", SMP_INT, fetch_src_port), OF_CLIENT, IN_DAEMON,
+	  .help = "The connection's source port." },
+	{ L4("fc_src_is_local", SMP_BOOL, fetch_src_is_local), OF_CLIENT, IN_DAEMON,
+	  .help = "The source address is one of this host." },
+	{ L4("fc_dst", SMP_ADDR, fetch_dst), OF_CLIENT, IN_DAEMON,
+	  .help = "The connection's destination address." },
+	{ L4("fc_dst_port", SMP_INT, fetch_dst_port), OF_CLIENT, IN_DAEMON,
+	  .help = "The connection's destination port." },
+	{ L4("fc_dst_is_local", SMP_BOOL, fetch_dst_is_local), OF_CLIENT, IN_DAEMON,
+	  .help = "The destination address is one of this host." },
+	{ L4("dst_conn", SMP_INT, fetch_dst_conn), OF_CLIENT, IN_DAEMON,
+	  .help = "Connections of the frontend now, this one included." },
+	{ L4("so_id", SMP_INT, fetch_so_id), OF_CLIENT, IN_DAEMON,
+	  .help = "The number of the bind line." },
+	{ L4("so_name", SMP_STR, fetch_so_name), OF_CLIENT, IN_DAEMON,
+	  .help = "The name of the bind line." },
+	{ L4("fe_id", SMP_INT, fetch_fe), OF_CLIENT, .priv = PX_ID, IN_DAEMON,
+	  .help = "The frontend's number." },
+	{ L4("fe_name", SMP_STR, fetch_fe), OF_CLIENT, .priv = PX_NAME, IN_DAEMON,
+	  .help = "The frontend's name." },
+	{ L4("fe_defbe", SMP_STR, fetch_fe), OF_CLIENT, .priv = PX_DEFBE, IN_DAEMON,
+	  .help = "The name of the frontend's default backend." },
+	{ L4("fe_client_timeout", SMP_INT, fetch_fe), OF_CLIENT, .priv = PX_T_CLIENT, IN_DAEMON,
+	  .help = "The frontend's client timeout, ms." },
+	{ L4("be_id", SMP_INT, fetch_be), OF_BACKEND, .priv = PX_ID, IN_DAEMON,
+	  .help = "The backend's number." },
+	{ L4("be_name", SMP_STR, fetch_be), OF_BACKEND, .priv = PX_NAME, IN_DAEMON,
+	  .help = "The backend's name." },
+	{ L4("be_server_timeout", SMP_INT, fetch_be), OF_BACKEND, .priv = PX_T_SERVER, IN_DAEMON,
+	  .help = "The backend's server timeout, ms." },
+	{ L4("be_tunnel_timeout", SMP_INT, fetch_be), OF_BACKEND, .priv = PX_T_TUNNEL, IN_DAEMON,
+	  .help = "The backend's tunnel timeout, ms." },
+	{ L4("be_connect_timeout", SMP_INT, fetch_be), OF_BACKEND, .priv = PX_T_CONNECT, IN_DAEMON,
+	  .help = "The backend's connect timeout, ms." },
+	{ L4("be_queue_timeout", SMP_INT, fetch_be), OF_BACKEND, .priv = PX_T_QUEUE, IN_DAEMON,
+	  .help = "The backend's queue timeout, ms." },
+	{ L4("srv_id", SMP_INT, fetch_srv_id), OF_SERVER, IN_DAEMON,
+	  .help = "The number of the server that was chosen." },
+	{ L4("srv_name", SMP_STR, fetch_srv_name), OF_SERVER, IN_DAEMON,
+	  .help = "The name of the server that was chosen." },
 };
 
 void fetch_l4_register(void)

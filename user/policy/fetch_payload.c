@@ -36,7 +36,8 @@ static bool fetch_payload(const struct smp_arg *args, const struct smp_ctx *ctx,
 }
 
 /* (offset of the length, its bytes[, offset of the data: absolute, or relative to the end of the length with a sign]) */
-static bool fetch_payload_lv(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static bool fetch_payload_lv(const struct smp_arg *args, const struct smp_ctx *ctx,
+			     struct sample *out)
 {
 	uint64_t at = (uint64_t)args[0].i, size = (uint64_t)args[1].i, n = 0, from = at + size;
 
@@ -62,18 +63,20 @@ static bool fetch_payload_lv(const struct smp_arg *args, const struct smp_ctx *c
 static int check_payload_lv(struct cfg_line *l, int word, struct smp_arg *args)
 {
 	if (args[0].i < 0 || args[1].i < 1 || args[1].i > 8)
-		return cfg_error(l, word, "fetch 'payload_lv': the offset must not be negative, and a length has 1 to 8 bytes");
+		return cfg_error(l, word,
+				 "fetch 'payload_lv': the offset must not be negative, and a "
+				 "length has 1 to 8 bytes");
 	if (arg_given(args, 2))
 		slice_to_int(args[2].s, &args[2].i);
 	return 0;
 }
 
-
 /*
  * TPKT (RFC 1006) and X.224 connection request, then "Cookie: NAME=VALUE\r\n" (MS-RDPBCGR 2.2.1.1). The whole value,
  * or nothing: other protocols fail in the first bytes.
  */
-static bool rdp_cookie(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out, struct slice *value)
+static bool rdp_cookie(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out,
+		       struct slice *value)
 {
 	static const char lead[] = "Cookie:";
 	struct slice s = ctx->data;
@@ -84,7 +87,10 @@ static bool rdp_cookie(const struct smp_arg *args, const struct smp_ctx *ctx, st
 	if (s.n < 11 || s.p[0] != 3 || s.p[1] != 0 || ((unsigned char)s.p[5] & 0xf0) != 0xe0)
 		return false;
 	s = slice_from(s, 11);
-	end = s.n ? (ptrdiff_t)(memmem(s.p, s.n, "\r\n", 2) ? (const char *)memmem(s.p, s.n, "\r\n", 2) - s.p : -1) : -1;
+	end = s.n ? (ptrdiff_t)(memmem(s.p, s.n, "\r\n", 2)
+					? (const char *)memmem(s.p, s.n, "\r\n", 2) - s.p
+					: -1)
+		  : -1;
 	if (end < 0)
 		return incomplete(ctx, out);
 	s.n = (size_t)end;
@@ -92,20 +98,23 @@ static bool rdp_cookie(const struct smp_arg *args, const struct smp_ctx *ctx, st
 		return false;
 	s = slice_trim(slice_from(s, sizeof(lead) - 1));
 	eq = slice_chr(s, '=');
-	if (eq < 0 || (arg_given(args, 0) && args[0].s.n && !slice_eq_case(slice_first(s, eq), args[0].s)))
+	if (eq < 0 ||
+	    (arg_given(args, 0) && args[0].s.n && !slice_eq_case(slice_first(s, eq), args[0].s)))
 		return false;
 	*value = slice_from(s, eq + 1);
 	return true;
 }
 
-static bool fetch_rdp_cookie(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static bool fetch_rdp_cookie(const struct smp_arg *args, const struct smp_ctx *ctx,
+			     struct sample *out)
 {
 	struct slice value;
 
 	return rdp_cookie(args, ctx, out, &value) && smp_str(out, value);
 }
 
-static bool fetch_rdp_cookie_cnt(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static bool fetch_rdp_cookie_cnt(const struct smp_arg *args, const struct smp_ctx *ctx,
+				 struct sample *out)
 {
 	struct slice value;
 
@@ -116,27 +125,35 @@ static bool fetch_rdp_cookie_cnt(const struct smp_arg *args, const struct smp_ct
 	return smp_int(out, 0);
 }
 
-#define L6(n, t, fn) .name = n, .kind = "fetch-L6", .out = t, .fetch = fn, .kernel = KERNEL_NEVER, \
+#define L6(n, t, fn)                                                                  \
+	.name = n, .kind = "fetch-L6", .out = t, .fetch = fn, .kernel = KERNEL_NEVER, \
 	.kernel_says = "it reads the stream"
 #define REQUEST .where = SMP_W_REQ_DATA
 #define NAMED   .max_args = 1, .args = { ARG_STR }
 
 static const struct fetch_row rows[] = {
-	{ L6("req.len", SMP_INT, fetch_len), REQUEST, .help = "How many bytes of the request are there." },
+	{ L6("req.len", SMP_INT, fetch_len), REQUEST,
+	  .help = "How many bytes of the request are there." },
 	{ L6("req_len", SMP_INT, fetch_len), REQUEST, .help = "Older name of req.len." },
-	{ L6("req.payload", SMP_BIN, fetch_payload), REQUEST, .min_args = 2, .max_args = 2, .args = { ARG_INT, ARG_INT },
+	{ L6("req.payload", SMP_BIN, fetch_payload), REQUEST, .min_args = 2, .max_args = 2,
+	  .args = { ARG_INT, ARG_INT },
 	  .help = "Bytes of the request: offset and length, 0 for all." },
-	{ L6("payload", SMP_BIN, fetch_payload), REQUEST, .min_args = 2, .max_args = 2, .args = { ARG_INT, ARG_INT },
-	  .help = "The same." },
+	{ L6("payload", SMP_BIN, fetch_payload), REQUEST, .min_args = 2, .max_args = 2,
+	  .args = { ARG_INT, ARG_INT }, .help = "The same." },
 	{ L6("req.payload_lv", SMP_BIN, fetch_payload_lv), REQUEST, .min_args = 2, .max_args = 3,
 	  .args = { ARG_INT, ARG_INT, ARG_STR }, .check = check_payload_lv,
-	  .help = "Bytes whose length stands in front of them: offset and size of the length, and where the bytes begin." },
+	  .help = "Bytes whose length stands in front of them: offset and size of the length, and "
+		  "where the bytes begin." },
 	{ L6("payload_lv", SMP_BIN, fetch_payload_lv), REQUEST, .min_args = 2, .max_args = 3,
 	  .args = { ARG_INT, ARG_INT, ARG_STR }, .check = check_payload_lv, .help = "The same." },
-	{ L6("req.rdp_cookie", SMP_STR, fetch_rdp_cookie), REQUEST, NAMED, .help = "The cookie of an RDP connection request." },
-	{ L6("rdp_cookie", SMP_STR, fetch_rdp_cookie), REQUEST, NAMED, .help = "Older name of req.rdp_cookie." },
-	{ L6("req.rdp_cookie_cnt", SMP_INT, fetch_rdp_cookie_cnt), REQUEST, NAMED, .help = "1 with such a cookie, else 0." },
-	{ L6("rdp_cookie_cnt", SMP_INT, fetch_rdp_cookie_cnt), REQUEST, NAMED, .help = "Older name of req.rdp_cookie_cnt." },
+	{ L6("req.rdp_cookie", SMP_STR, fetch_rdp_cookie), REQUEST, NAMED,
+	  .help = "The cookie of an RDP connection request." },
+	{ L6("rdp_cookie", SMP_STR, fetch_rdp_cookie), REQUEST, NAMED,
+	  .help = "Older name of req.rdp_cookie." },
+	{ L6("req.rdp_cookie_cnt", SMP_INT, fetch_rdp_cookie_cnt), REQUEST, NAMED,
+	  .help = "1 with such a cookie, else 0." },
+	{ L6("rdp_cookie_cnt", SMP_INT, fetch_rdp_cookie_cnt), REQUEST, NAMED,
+	  .help = "Older name of req.rdp_cookie_cnt." },
 };
 
 static const struct acl_keyword keywords[] = {

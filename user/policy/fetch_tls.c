@@ -109,10 +109,10 @@ static struct slice extension(const struct hello *h, unsigned int wanted)
 
 	if (h->type != TLS_CLIENT_HELLO)
 		return SLICE_NONE;
-	take(&b, 2 + 32);       /* version, random */
-	take_block(&b, 1);      /* session */
-	take_block(&b, 2);      /* ciphers */
-	take_block(&b, 1);      /* compression */
+	take(&b, 2 + 32);  /* version, random */
+	take_block(&b, 1); /* session */
+	take_block(&b, 2); /* ciphers */
+	take_block(&b, 1); /* compression */
 	ext = (struct bytes){ take_block(&b, 2), false };
 	while (!b.bad && ext.s.n) {
 		unsigned int type = take_int(&ext, 2);
@@ -126,7 +126,8 @@ static struct slice extension(const struct hello *h, unsigned int wanted)
 	return SLICE_NONE;
 }
 
-static bool fetch_hello_type(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static bool fetch_hello_type(const struct smp_arg *args, const struct smp_ctx *ctx,
+			     struct sample *out)
 {
 	struct hello h;
 
@@ -192,19 +193,27 @@ static bool fetch_groups(const struct smp_arg *args, const struct smp_ctx *ctx, 
 	return hello_of(ctx, out, &h) && smp_bool(out, extension(&h, EXT_GROUPS).p);
 }
 
-#define TLS(n, t, fn) .name = n, .kind = "fetch-L6", .out = t, .fetch = fn, .where = SMP_W_REQ_DATA, .kernel = KERNEL_NEVER, \
+#define TLS(n, t, fn)                                                                  \
+	.name = n, .kind = "fetch-L6", .out = t, .fetch = fn, .where = SMP_W_REQ_DATA, \
+	.kernel = KERNEL_NEVER,                                                        \
 	.kernel_says = "it reads the TLS hello, and a packet program cannot wait for it"
 
 static const struct fetch_row rows[] = {
-	{ TLS("req.ssl_hello_type", SMP_INT, fetch_hello_type), .help = "1 when the request is a whole TLS client hello." },
-	{ TLS("req_ssl_hello_type", SMP_INT, fetch_hello_type), .help = "Older name of req.ssl_hello_type." },
-	{ TLS("req.ssl_ver", SMP_INT, fetch_version), .help = "The version in the hello: 3.1 for TLS 1.0 to 3.3 for TLS 1.2 and later." },
+	{ TLS("req.ssl_hello_type", SMP_INT, fetch_hello_type),
+	  .help = "1 when the request is a whole TLS client hello." },
+	{ TLS("req_ssl_hello_type", SMP_INT, fetch_hello_type),
+	  .help = "Older name of req.ssl_hello_type." },
+	{ TLS("req.ssl_ver", SMP_INT, fetch_version),
+	  .help = "The version in the hello: 3.1 for TLS 1.0 to 3.3 for TLS 1.2 and later." },
 	{ TLS("req_ssl_ver", SMP_INT, fetch_version), .help = "Older name of req.ssl_ver." },
 	{ TLS("req.ssl_sni", SMP_STR, fetch_sni), .help = "The server name in the hello." },
 	{ TLS("req_ssl_sni", SMP_STR, fetch_sni), .help = "Older name of req.ssl_sni." },
-	{ TLS("req.ssl_alpn", SMP_STR, fetch_alpn), .help = "The first protocol of the hello's ALPN list." },
-	{ TLS("req.ssl_st_ext", SMP_INT, fetch_ticket), .help = "Session ticket extension: 0 none, 1 empty, 2 with a ticket." },
-	{ TLS("req.ssl_ec_ext", SMP_BOOL, fetch_groups), .help = "The hello lists elliptic curves." },
+	{ TLS("req.ssl_alpn", SMP_STR, fetch_alpn),
+	  .help = "The first protocol of the hello's ALPN list." },
+	{ TLS("req.ssl_st_ext", SMP_INT, fetch_ticket),
+	  .help = "Session ticket extension: 0 none, 1 empty, 2 with a ticket." },
+	{ TLS("req.ssl_ec_ext", SMP_BOOL, fetch_groups),
+	  .help = "The hello lists elliptic curves." },
 };
 
 static const struct acl_keyword keywords[] = {

@@ -16,7 +16,7 @@ struct key {
 	uint32_t last;     /* newest link while filling, + 1 */
 };
 
-struct link { /* while filling */
+struct link {                 /* while filling */
 	uint32_t value, prev; /* + 1 */
 };
 
@@ -78,7 +78,8 @@ static uint64_t hash_all(const struct key_table *t, struct slice s)
 
 static const struct key *find(const struct key_table *t, uint64_t hash, struct slice text)
 {
-	for (uint32_t at = hash_slot(hash, t->mask); t->slots && t->slots[at]; at = (at + 1) & t->mask) {
+	for (uint32_t at = hash_slot(hash, t->mask); t->slots && t->slots[at];
+	     at = (at + 1) & t->mask) {
 		const struct key *k = &t->keys[t->slots[at] - 1];
 
 		if (k->hash != hash || k->text.n != text.n)
@@ -179,7 +180,8 @@ static inline bool has_length(const struct key_table *t, size_t n)
 	return n <= t->longest && (t->lengths[n / 64] >> (n % 64) & 1);
 }
 
-static bool probe(const struct key_table *t, uint64_t hash, struct slice text, key_hit *hit, void *ctx)
+static bool probe(const struct key_table *t, uint64_t hash, struct slice text, key_hit *hit,
+		  void *ctx)
 {
 	const struct key *k = has_length(t, text.n) ? find(t, hash, text) : NULL;
 
@@ -220,12 +222,14 @@ static inline bool is_delim(const struct key_table *t, char c)
 }
 
 /* From @from on: every end that is a delimiter or the end of the text. */
-static bool search_words_at(const struct key_table *t, struct slice s, size_t from, key_hit *hit, void *ctx)
+static bool search_words_at(const struct key_table *t, struct slice s, size_t from, key_hit *hit,
+			    void *ctx)
 {
 	uint64_t h = HASH_START;
 
 	for (size_t i = from; i <= s.n && i - from <= t->longest; i++) {
-		if ((i == s.n || is_delim(t, s.p[i])) && probe(t, h, slice_make(s.p + from, i - from), hit, ctx))
+		if ((i == s.n || is_delim(t, s.p[i])) &&
+		    probe(t, h, slice_make(s.p + from, i - from), hit, ctx))
 			return true;
 		if (i < s.n)
 			h = hash_step(h, fold(t, s.p[i]));

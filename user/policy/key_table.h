@@ -14,7 +14,8 @@ enum key_kind { KEY_EXACT, KEY_PREFIX, KEY_SUFFIX, KEY_WORD };
 struct key_table;
 
 /* @delims: of KEY_WORD. @icase: ASCII case is ignored. */
-struct key_table *key_table_new(struct arena *a, enum key_kind kind, bool icase, const char *delims);
+struct key_table *key_table_new(struct arena *a, enum key_kind kind, bool icase,
+				const char *delims);
 /* @key is not copied. @value: not smaller than those added before. */
 void key_table_add(struct key_table *t, struct slice key, uint32_t value);
 void key_table_seal(struct key_table *t);

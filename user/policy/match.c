@@ -23,7 +23,8 @@ static const struct match_row rows[] = {
 	{ "end", MATCH_END, SMP_STR, "The text ends so." },
 	{ "reg", MATCH_REG, SMP_STR, "The regular expression matches somewhere." },
 };
-static const struct match_row version_row = { "version", MATCH_VERSION, SMP_INT, "Two numbers with a dot." };
+static const struct match_row version_row = { "version", MATCH_VERSION, SMP_INT,
+					      "Two numbers with a dot." };
 
 const struct match_row *match_find(const char *name)
 {
@@ -44,8 +45,9 @@ const struct match_row *match_of(enum match_kind kind)
 enum match_kind match_default(enum smp_type t)
 {
 	static const enum match_kind kinds[SMP_ANY + 1] = {
-		[SMP_BOOL] = MATCH_BOOL, [SMP_INT] = MATCH_INT, [SMP_IP4] = MATCH_IP, [SMP_IP6] = MATCH_IP,
-		[SMP_ADDR] = MATCH_IP,	 [SMP_STR] = MATCH_STR, [SMP_METH] = MATCH_STR,
+		[SMP_BOOL] = MATCH_BOOL, [SMP_INT] = MATCH_INT, [SMP_IP4] = MATCH_IP,
+		[SMP_IP6] = MATCH_IP,    [SMP_ADDR] = MATCH_IP, [SMP_STR] = MATCH_STR,
+		[SMP_METH] = MATCH_STR,
 	};
 
 	return kinds[t];

@@ -9,8 +9,8 @@
 
 struct net_table {
 	struct arena *arena;
-	struct key_table *keys;       /* family, bits, masked address */
-	uint64_t bits4, bits6[3];     /* prefix lengths that occur */
+	struct key_table *keys;   /* family, bits, masked address */
+	uint64_t bits4, bits6[3]; /* prefix lengths that occur */
 };
 
 #define NET_KEY_BYTES 18
@@ -53,8 +53,8 @@ void net_table_seal(struct net_table *t)
 	key_table_seal(t->keys);
 }
 
-static bool search(const struct net_table *t, const struct addr *a, uint64_t set, unsigned int base, key_hit *hit,
-		   void *ctx)
+static bool search(const struct net_table *t, const struct addr *a, uint64_t set, unsigned int base,
+		   key_hit *hit, void *ctx)
 {
 	char key[NET_KEY_BYTES];
 
@@ -72,7 +72,8 @@ bool net_table_search(const struct net_table *t, const struct addr *a, key_hit *
 
 	if (a->family == ADDR_IP4)
 		addr_ip4_to_ip6(&v6);
-	if ((a->family == ADDR_IP4 || addr_ip6_to_ip4(&v4)) && search(t, &v4, t->bits4, 0, hit, ctx))
+	if ((a->family == ADDR_IP4 || addr_ip6_to_ip4(&v4)) &&
+	    search(t, &v4, t->bits4, 0, hit, ctx))
 		return true;
 	for (unsigned int i = 0; i < 3; i++)
 		if (search(t, &v6, t->bits6[i], i * 64, hit, ctx))

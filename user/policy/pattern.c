@@ -53,7 +53,8 @@ static bool number(struct slice s, bool version, int64_t *out)
 			*out *= 65536;
 		return true;
 	}
-	if (parse_i64(slice_first(s, dot), 0, 65535, &major) || parse_i64(slice_from(s, dot + 1), 0, 65535, &minor))
+	if (parse_i64(slice_first(s, dot), 0, 65535, &major) ||
+	    parse_i64(slice_from(s, dot + 1), 0, 65535, &minor))
 		return false;
 	*out = major * 65536 + minor;
 	return true;
@@ -87,8 +88,11 @@ static int parse_int(const struct value *v, struct pattern *p, bool version)
 
 	if (colon < 0) {
 		if (!number(s, version, &n))
-			return bad(v, "'%s' is no number; write a number, a range <low>:<high>, or one behind eq, ge, gt, "
-				      "le or lt", v->text);
+			return bad(v,
+				   "'%s' is no number; write a number, a range <low>:<high>, or "
+				   "one behind eq, ge, gt, "
+				   "le or lt",
+				   v->text);
 		apply_operator(p, v->w->op, n);
 		return 0;
 	}
@@ -98,7 +102,10 @@ static int parse_int(const struct value *v, struct pattern *p, bool version)
 	p->has_max = high.n;
 	if ((!low.n && !high.n) || (low.n && !number(low, version, &p->min)) ||
 	    (high.n && !number(high, version, &p->max)) || (low.n && high.n && p->min > p->max))
-		return bad(v, "'%s' is no range; write <low>:<high>, with one of them left out for an open end", v->text);
+		return bad(v,
+			   "'%s' is no range; write <low>:<high>, with one of them left out for an "
+			   "open end",
+			   v->text);
 	if (version && high.n && slice_chr(high, '.') < 0)
 		p->max += 65535;
 	return 0;
@@ -166,13 +173,18 @@ static int parse_ip(const struct value *v, struct pattern *p)
 		memcpy(host, v->text, n);
 		host[n] = 0;
 		if (!parse_address(host, !v->w->no_dns, &p->net) &&
-		    !parse_mask(slash ? slash + 1 : p->net.family == ADDR_IP4 ? "32" : "128", &p->net, p)) {
+		    !parse_mask(slash                       ? slash + 1
+				: p->net.family == ADDR_IP4 ? "32"
+							    : "128",
+				&p->net, p)) {
 			for (int i = 0; i < 16; i++)
 				p->net.ip[i] &= p->mask[i];
 			return 0;
 		}
 	}
-	return bad(v, "'%s' is no address; write an IPv4 or IPv6 address, with /<bits> for a network, or an IPv4 host name%s",
+	return bad(v,
+		   "'%s' is no address; write an IPv4 or IPv6 address, with /<bits> for a network, "
+		   "or an IPv4 host name%s",
 		   v->text, v->w->no_dns ? " (which -n forbids)" : " that resolves");
 }
 
@@ -229,8 +241,8 @@ static int parse_value(enum match_kind kind, const struct value *v, struct patte
 	}
 }
 
-int patterns_add(struct patterns *p, struct cfg_line *l, int i, const char *text, const struct pattern_words *w,
-		 const char *from_file, int file_line)
+int patterns_add(struct patterns *p, struct cfg_line *l, int i, const char *text,
+		 const struct pattern_words *w, const char *from_file, int file_line)
 {
 	struct value v = { l, i, text, w, from_file, file_line };
 	struct pattern *pat;
@@ -254,8 +266,8 @@ int patterns_add(struct patterns *p, struct cfg_line *l, int i, const char *text
 	return 0;
 }
 
-int patterns_add_file(struct patterns *p, struct cfg_line *l, int i, const char *path, const struct pattern_words *w,
-		      bool map)
+int patterns_add_file(struct patterns *p, struct cfg_line *l, int i, const char *path,
+		      const struct pattern_words *w, bool map)
 {
 	FILE *f = fopen(path, "re");
 	char *line = NULL;

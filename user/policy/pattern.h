@@ -11,8 +11,19 @@
 
 enum match_kind {
 	MATCH_NONE, /* not chosen yet */
-	MATCH_FOUND, MATCH_BOOL, MATCH_INT, MATCH_IP, MATCH_BIN, MATCH_LEN, MATCH_STR, MATCH_BEG, MATCH_SUB, MATCH_DIR,
-	MATCH_DOM, MATCH_END, MATCH_REG,
+	MATCH_FOUND,
+	MATCH_BOOL,
+	MATCH_INT,
+	MATCH_IP,
+	MATCH_BIN,
+	MATCH_LEN,
+	MATCH_STR,
+	MATCH_BEG,
+	MATCH_SUB,
+	MATCH_DIR,
+	MATCH_DOM,
+	MATCH_END,
+	MATCH_REG,
 	MATCH_VERSION, /* int with "3.1" being 3 * 65536 + 1 */
 };
 
@@ -30,12 +41,12 @@ enum match_kind match_default(enum smp_type t);
 struct pattern {
 	bool icase;
 	bool has_min, has_max;
-	uint8_t bits;       /* of a network */
-	int64_t min, max;   /* INT, LEN, VERSION */
-	struct addr net;    /* IP: masked */
+	uint8_t bits;     /* of a network */
+	int64_t min, max; /* INT, LEN, VERSION */
+	struct addr net;  /* IP: masked */
 	uint8_t mask[16];
 	bool mask_is_prefix;
-	struct slice text;  /* STR ... DOM, BIN; as written for all others */
+	struct slice text; /* STR ... DOM, BIN; as written for all others */
 	struct regex *re;
 };
 
@@ -55,11 +66,11 @@ struct pattern_words {
 };
 
 /* Adds one value. 0 or -1 with the error said at word @i; @from_file (or NULL) and its line are named in the error. */
-int patterns_add(struct patterns *p, struct cfg_line *l, int i, const char *text, const struct pattern_words *w,
-		 const char *from_file, int file_line);
+int patterns_add(struct patterns *p, struct cfg_line *l, int i, const char *text,
+		 const struct pattern_words *w, const char *from_file, int file_line);
 /* Adds all lines of a file; with @map only the first column. */
-int patterns_add_file(struct patterns *p, struct cfg_line *l, int i, const char *path, const struct pattern_words *w,
-		      bool map);
+int patterns_add_file(struct patterns *p, struct cfg_line *l, int i, const char *path,
+		      const struct pattern_words *w, bool map);
 /* No more values will come: builds the index where one pays. */
 void patterns_seal(struct patterns *p, struct arena *a);
 

@@ -101,8 +101,8 @@ void patterns_seal(struct patterns *p, struct arena *a)
 {
 	struct pattern_index *ix;
 
-	if (p->n < INDEX_FROM || p->kind == MATCH_SUB || p->kind == MATCH_REG || p->kind == MATCH_FOUND ||
-	    p->kind == MATCH_BOOL)
+	if (p->n < INDEX_FROM || p->kind == MATCH_SUB || p->kind == MATCH_REG ||
+	    p->kind == MATCH_FOUND || p->kind == MATCH_BOOL)
 		return;
 	ix = ARENA_NEW(a, struct pattern_index);
 	ix->kind = p->kind;

@@ -51,20 +51,40 @@ static int parse_inspect(struct cfg_line *l)
 #define SAYS_RULE "connection rules run in the daemon"
 
 static const struct cfg_keyword keywords[] = {
-	{ .name = "acl", .sections = CFG_LISTEN, .parse = acl_parse_line, .kernel = KERNEL_EXACT,
+	{ .name = "acl",
+	  .sections = CFG_LISTEN,
+	  .parse = acl_parse_line,
+	  .kernel = KERNEL_EXACT,
 	  .usage = "acl <name> <test> [flags] [operator] [values]",
 	  .help = "Names a test; more lines of the same name add alternatives." },
-	{ .name = "tcp-request connection", .sections = CFG_FRONTEND, .parse = parse_tcp_conn, .kernel = KERNEL_NEVER,
-	  .kernel_says = SAYS_RULE, .usage = "tcp-request connection <action> [if|unless <condition>]",
+	{ .name = "tcp-request connection",
+	  .sections = CFG_FRONTEND,
+	  .parse = parse_tcp_conn,
+	  .kernel = KERNEL_NEVER,
+	  .kernel_says = SAYS_RULE,
+	  .usage = "tcp-request connection <action> [if|unless <condition>]",
 	  .help = "A rule for each accepted connection, before anything is read from it." },
-	{ .name = "tcp-request session", .sections = CFG_FRONTEND, .parse = parse_tcp_sess, .kernel = KERNEL_NEVER,
-	  .kernel_says = SAYS_RULE, .usage = "tcp-request session <action> [if|unless <condition>]",
+	{ .name = "tcp-request session",
+	  .sections = CFG_FRONTEND,
+	  .parse = parse_tcp_sess,
+	  .kernel = KERNEL_NEVER,
+	  .kernel_says = SAYS_RULE,
+	  .usage = "tcp-request session <action> [if|unless <condition>]",
 	  .help = "A rule for each connection whose handshakes are complete." },
-	{ .name = "tcp-request content", .sections = CFG_LISTEN, .parse = parse_tcp_content, .kernel = KERNEL_NEVER,
-	  .kernel_says = "content rules read the stream", .usage = "tcp-request content <action> [if|unless <condition>]",
-	  .help = "A rule on the first bytes of the request; conditions wait for them, at most inspect-delay." },
-	{ .name = "tcp-request inspect-delay", .sections = CFG_LISTEN, .parse = parse_inspect, .kernel = KERNEL_EXACT,
-	  .usage = "tcp-request inspect-delay <time>", .help = "How long content rules may wait for data." },
+	{ .name = "tcp-request content",
+	  .sections = CFG_LISTEN,
+	  .parse = parse_tcp_content,
+	  .kernel = KERNEL_NEVER,
+	  .kernel_says = "content rules read the stream",
+	  .usage = "tcp-request content <action> [if|unless <condition>]",
+	  .help = "A rule on the first bytes of the request; conditions wait for them, at most "
+		  "inspect-delay." },
+	{ .name = "tcp-request inspect-delay",
+	  .sections = CFG_LISTEN,
+	  .parse = parse_inspect,
+	  .kernel = KERNEL_EXACT,
+	  .usage = "tcp-request inspect-delay <time>",
+	  .help = "How long content rules may wait for data." },
 };
 
 /* ---- when everything is read ---- */
@@ -92,7 +112,8 @@ static const struct cfg_check checks[] = {
 
 /* ---- names ---- */
 
-static void walk(const struct row_table *t, const char *kind, void (*emit)(void *, const char *, const char *), void *ctx)
+static void walk(const struct row_table *t, const char *kind,
+		 void (*emit)(void *, const char *, const char *), void *ctx)
 {
 	const char *const *row;
 
@@ -155,7 +176,10 @@ static void walk_actions(void (*emit)(void *, const char *, const char *), void 
 }
 
 static const struct name_walker walkers[] = {
-	{ "smp", walk_fetches }, { "cnv", walk_converters }, { "acl", walk_acls }, { "cfg", walk_actions },
+	{ "smp", walk_fetches },
+	{ "cnv", walk_converters },
+	{ "acl", walk_acls },
+	{ "cfg", walk_actions },
 };
 
 void policy_init(void)

@@ -26,7 +26,8 @@ static void arena_keeps(void *p, void *arena)
 {
 }
 
-struct regex *regex_compile(struct arena *a, const char *text, bool icase, bool groups, char *err, size_t err_size)
+struct regex *regex_compile(struct arena *a, const char *text, bool icase, bool groups, char *err,
+			    size_t err_size)
 {
 	uint32_t options = (icase ? PCRE2_CASELESS : 0) | (groups ? 0 : PCRE2_NO_AUTO_CAPTURE);
 	pcre2_general_context *general = pcre2_general_context_create(from_arena, arena_keeps, a);
@@ -62,12 +63,14 @@ bool regex_match(const struct regex *r, struct slice s, size_t from, struct rege
 		return false;
 	if (groups) {
 		groups->n = n ? n : REGEX_GROUPS; /* 0: more groups than we keep */
-		memcpy(groups->at, pcre2_get_ovector_pointer(match_data), sizeof(*groups->at) * 2 * groups->n);
+		memcpy(groups->at, pcre2_get_ovector_pointer(match_data),
+		       sizeof(*groups->at) * 2 * groups->n);
 	}
 	return true;
 }
 
-ptrdiff_t regex_expand(char *out, size_t size, struct slice s, struct slice replace, const struct regex_groups *g)
+ptrdiff_t regex_expand(char *out, size_t size, struct slice s, struct slice replace,
+		       const struct regex_groups *g)
 {
 	size_t used = 0;
 

@@ -13,14 +13,17 @@
 struct regex;
 struct regex_groups {
 	int n;
-	size_t at[REGEX_GROUPS * 2]; /* start and end of each group; (size_t)-1: not part of the match */
+	size_t at[REGEX_GROUPS *
+		  2]; /* start and end of each group; (size_t)-1: not part of the match */
 };
 
 /* NULL: @err says why, "missing terminating ] for character class at offset 3". */
-struct regex *regex_compile(struct arena *a, const char *text, bool icase, bool groups, char *err, size_t err_size);
+struct regex *regex_compile(struct arena *a, const char *text, bool icase, bool groups, char *err,
+			    size_t err_size);
 /* @groups may be NULL. @from: where in @s to begin (what stands before it still counts for ^ and \b). */
 bool regex_match(const struct regex *r, struct slice s, size_t from, struct regex_groups *groups);
 /* Writes @replace with \0..\9 put in, into @out of @size; the length, or -1 when it does not fit. */
-ptrdiff_t regex_expand(char *out, size_t size, struct slice s, struct slice replace, const struct regex_groups *g);
+ptrdiff_t regex_expand(char *out, size_t size, struct slice s, struct slice replace,
+		       const struct regex_groups *g);
 
 #endif

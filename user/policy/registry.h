@@ -24,7 +24,8 @@ const void *row_table_at(const struct row_table *t, size_t i);
 /* The name nearest to @word, or NULL. */
 const char *row_table_nearest(const struct row_table *t, struct slice word);
 
-extern struct row_table fetch_rows, converter_rows, acl_keyword_rows, acl_predefined_rows, action_rows;
+extern struct row_table fetch_rows, converter_rows, acl_keyword_rows, acl_predefined_rows,
+	action_rows;
 
 const struct fetch_row *fetch_find(struct slice name);
 const struct converter_row *converter_find(struct slice name);

@@ -13,10 +13,14 @@ static const struct {
 	unsigned int set;
 	const char *name;
 } set_names[] = {
-	{ RULESET_TCP_CONN, "tcp-request connection" }, { RULESET_TCP_SESS, "tcp-request session" },
-	{ RULESET_TCP_CONTENT, "tcp-request content" }, { RULESET_TCP_RESPONSE, "tcp-response content" },
-	{ RULESET_HTTP_REQ, "http-request" },           { RULESET_HTTP_RES, "http-response" },
-	{ RULESET_HTTP_AFTER, "http-after-response" }, { RULESET_HTTP_REDIRECT, "redirect" },
+	{ RULESET_TCP_CONN, "tcp-request connection" },
+	{ RULESET_TCP_SESS, "tcp-request session" },
+	{ RULESET_TCP_CONTENT, "tcp-request content" },
+	{ RULESET_TCP_RESPONSE, "tcp-response content" },
+	{ RULESET_HTTP_REQ, "http-request" },
+	{ RULESET_HTTP_RES, "http-response" },
+	{ RULESET_HTTP_AFTER, "http-after-response" },
+	{ RULESET_HTTP_REDIRECT, "redirect" },
 };
 
 const char *rule_set_name(unsigned int set)
@@ -80,20 +84,23 @@ static const char *action_next(void *ctx)
 static int unknown_action(struct cfg_line *l, int word, unsigned int set)
 {
 	struct action_walk w = { 0, set };
-	const char *z = word < l->nwords ? l->words[word].z : "", *near = diag_nearest(z, action_next, &w), *name;
+	const char *z = word < l->nwords ? l->words[word].z : "",
+		   *near = diag_nearest(z, action_next, &w), *name;
 	char all[900];
 	size_t n = 0;
 
 	if (near)
-		return cfg_error(l, word, "'%s' has no action '%s'; did you mean '%s'?", rule_set_name(set), z, near);
+		return cfg_error(l, word, "'%s' has no action '%s'; did you mean '%s'?",
+				 rule_set_name(set), z, near);
 	w.i = 0;
 	all[0] = 0;
 	while ((name = action_next(&w)) && n + strlen(name) + 3 < sizeof(all))
 		n += snprintf(all + n, sizeof(all) - n, "%s%s", n ? ", " : "", name);
 	if (!*z)
-		return cfg_error(l, word < l->nwords ? word : l->nwords - 1, "an action is missing behind '%s': %s",
-				 rule_set_name(set), all);
-	return cfg_error(l, word, "'%s' has no action '%s'; there are %s", rule_set_name(set), z, all);
+		return cfg_error(l, word < l->nwords ? word : l->nwords - 1,
+				 "an action is missing behind '%s': %s", rule_set_name(set), all);
+	return cfg_error(l, word, "'%s' has no action '%s'; there are %s", rule_set_name(set), z,
+			 all);
 }
 
 static bool begins_condition(const char *z)
@@ -113,15 +120,18 @@ struct rule *rule_parse_one(struct cfg_line *l, int word, unsigned int set, unsi
 		return NULL;
 	}
 	r->set = set;
-	r->where = where | (l->px && (l->px->caps & PX_BACKEND) && set != RULESET_TCP_CONN && set != RULESET_TCP_SESS ?
-				    SMP_W_BACKEND : 0);
+	r->where = where | (l->px && (l->px->caps & PX_BACKEND) && set != RULESET_TCP_CONN &&
+					    set != RULESET_TCP_SESS
+				    ? SMP_W_BACKEND
+				    : 0);
 	r->px = l->px;
 	r->at = cfg_place(l, word);
 	if (r->action->parse && r->action->parse(l, &i, r))
 		return NULL;
 	if (i < l->nwords && !begins_condition(l->words[i].z)) {
-		cfg_error(l, i, "'%s' is not expected behind '%s %s'; usage: %s", l->words[i].z, rule_set_name(set),
-			  r->action->name, r->action->usage ? r->action->usage : r->action->name);
+		cfg_error(l, i, "'%s' is not expected behind '%s %s'; usage: %s", l->words[i].z,
+			  rule_set_name(set), r->action->name,
+			  r->action->usage ? r->action->usage : r->action->name);
 		return NULL;
 	}
 	if (i < l->nwords) {
@@ -129,7 +139,8 @@ struct rule *rule_parse_one(struct cfg_line *l, int word, unsigned int set, unsi
 		if (!r->cond)
 			return NULL;
 	}
-	cfg_note_use(l, rule_set_name(set), r->action->name, r->action->kernel, r->action->kernel_says);
+	cfg_note_use(l, rule_set_name(set), r->action->name, r->action->kernel,
+		     r->action->kernel_says);
 	return r;
 }
 
@@ -141,7 +152,9 @@ static void warn_dead(struct cfg_line *l, const struct rule_set *rs)
 		return;
 	last = list_last(&rs->rules, struct rule, node);
 	if (last->action->final && !last->cond)
-		cfg_warn(l, l->first_arg, "this rule is never reached: '%s %s' at line %d has no condition and ends the rules",
+		cfg_warn(l, l->first_arg,
+			 "this rule is never reached: '%s %s' at line %d has no condition and ends "
+			 "the rules",
 			 rule_set_name(rs->set), last->action->name, last->at.line);
 }
 
@@ -222,7 +235,8 @@ void rule_set_compile(struct rule_set *rs, struct arena *a)
 
 /* ---- running ---- */
 
-static enum rule_verdict run_one(const struct rule *r, const struct smp_ctx *ctx, struct rule_progress *p, bool *next)
+static enum rule_verdict run_one(const struct rule *r, const struct smp_ctx *ctx,
+				 struct rule_progress *p, bool *next)
 {
 	enum rule_verdict v;
 
@@ -238,7 +252,8 @@ static enum rule_verdict run_one(const struct rule *r, const struct smp_ctx *ctx
 }
 
 /* The condition of rule @i, or the whole run that begins there: the rule to execute, or where to go on. */
-static enum acl_result holds(const struct rule_program *p, int i, const struct smp_ctx *ctx, int *found)
+static enum acl_result holds(const struct rule_program *p, int i, const struct smp_ctx *ctx,
+			     int *found)
 {
 	const struct rule_run *run = &p->runs[i];
 	const struct cond *c = p->rules[i]->cond;
@@ -264,7 +279,8 @@ static enum acl_result holds(const struct rule_program *p, int i, const struct s
 	}
 }
 
-enum rule_verdict rules_run(const struct rule_set *rs, const struct smp_ctx *ctx, struct rule_progress *p)
+enum rule_verdict rules_run(const struct rule_set *rs, const struct smp_ctx *ctx,
+			    struct rule_progress *p)
 {
 	const struct rule_program *prog = rs ? rs->program : NULL;
 	bool next = true, resumed = p->at && p->stopped_by == p->at;

@@ -58,7 +58,8 @@ static int begin(struct cfg_line *l)
 		lists_of = l->cfg;
 	}
 	if (l->nwords != 2)
-		return cfg_error(l, l->nwords > 2 ? 2 : 0, "a userlist has one name: userlist <name>");
+		return cfg_error(l, l->nwords > 2 ? 2 : 0,
+				 "a userlist has one name: userlist <name>");
 	if (userlist_find(l->words[1].z))
 		return cfg_error(l, 1, "userlist '%s' is there already", l->words[1].z);
 	u = ARENA_NEW(l->arena, struct userlist);
@@ -123,7 +124,8 @@ static int parse_group(struct cfg_line *l)
 	if (group_find(open_list, slice_z(l->words[1].z)))
 		return cfg_error(l, 1, "group '%s' is there already", l->words[1].z);
 	if (l->nwords > 2 && (strcmp(l->words[2].z, "users") || l->nwords != 4))
-		return cfg_error(l, 2, "'users <user>,...' is all that may stand behind a group's name");
+		return cfg_error(l, 2,
+				 "'users <user>,...' is all that may stand behind a group's name");
 	g = ARENA_NEW(l->arena, struct group);
 	g->name = arena_strdup(l->arena, l->words[1].z);
 	g->users = l->nwords == 4 ? arena_strdup(l->arena, l->words[3].z) : "";
@@ -144,8 +146,10 @@ static int user_password(struct cfg_line *l, int i, struct user_account *a, bool
 
 		if (!test || test[0] == '*') {
 			free(data);
-			return cfg_error(l, i, "crypt(3) of this system does not know the kind of this password; clear text stands behind "
-					       "'insecure-password'");
+			return cfg_error(l, i,
+					 "crypt(3) of this system does not know the kind of this "
+					 "password; clear text stands behind "
+					 "'insecure-password'");
 		}
 	}
 	free(data);
@@ -157,7 +161,9 @@ static int parse_user(struct cfg_line *l)
 	struct user_account *a = ARENA_NEW(l->arena, struct user_account);
 
 	if (l->nwords < 2)
-		return cfg_error(l, 0, "usage: user <name> [password|insecure-password <password>] [groups <group>,...]");
+		return cfg_error(l, 0,
+				 "usage: user <name> [password|insecure-password <password>] "
+				 "[groups <group>,...]");
 	if (user_find(open_list, slice_z(l->words[1].z)))
 		return cfg_error(l, 1, "user '%s' is there already", l->words[1].z);
 	a->name = arena_strdup(l->arena, l->words[1].z);
@@ -173,12 +179,17 @@ static int parse_user(struct cfg_line *l)
 			continue;
 		}
 		if (strcmp(z, "groups"))
-			return cfg_error(l, i, "'%s' is unknown here; there are password, insecure-password and groups", z);
+			return cfg_error(l, i,
+					 "'%s' is unknown here; there are password, "
+					 "insecure-password and groups",
+					 z);
 		while (next_name(&rest, &name)) {
 			struct group *g = group_find(open_list, name);
 
 			if (!g)
-				return cfg_error(l, i + 1, "there is no group '%.*s' above this line", SLICE_FMT(name));
+				return cfg_error(l, i + 1,
+						 "there is no group '%.*s' above this line",
+						 SLICE_FMT(name));
 			join(a, g, l->arena);
 		}
 	}
@@ -194,7 +205,8 @@ static int line(struct cfg_line *l)
 		return parse_user(l);
 	if (!strcmp(l->words[0].z, "group"))
 		return parse_group(l);
-	return cfg_error(l, 0, "'%s' is unknown in a userlist; there are user and group", l->words[0].z);
+	return cfg_error(l, 0, "'%s' is unknown in a userlist; there are user and group",
+			 l->words[0].z);
 }
 
 /* Names behind "users" may stand below. */
@@ -216,7 +228,8 @@ static int end(struct config *cfg, struct diag *d)
 				join(a, g, &cfg->arena);
 				continue;
 			}
-			diag_error(d, g->at, "userlist '%s': group '%s': there is no user '%.*s'", open_list->name, g->name, SLICE_FMT(name));
+			diag_error(d, g->at, "userlist '%s': group '%s': there is no user '%.*s'",
+				   open_list->name, g->name, SLICE_FMT(name));
 			bad = -1;
 		}
 	}
@@ -225,7 +238,11 @@ static int end(struct config *cfg, struct diag *d)
 }
 
 static const struct cfg_section_row sections[] = {
-	{ .name = "userlist", .begin = begin, .line = line, .end = end, .help = "Users and groups for http_auth()." },
+	{ .name = "userlist",
+	  .begin = begin,
+	  .line = line,
+	  .end = end,
+	  .help = "Users and groups for http_auth()." },
 };
 
 /* ---- asking ---- */
@@ -235,8 +252,10 @@ static const struct cfg_section_row sections[] = {
 static bool digest_of(const struct user_account *a, struct slice password, unsigned char out[32])
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-	bool ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) && EVP_DigestUpdate(ctx, a->password, strlen(a->password) + 1) &&
-		  EVP_DigestUpdate(ctx, password.p, password.n) && EVP_DigestFinal_ex(ctx, out, NULL);
+	bool ok = ctx && EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) &&
+		  EVP_DigestUpdate(ctx, a->password, strlen(a->password) + 1) &&
+		  EVP_DigestUpdate(ctx, password.p, password.n) &&
+		  EVP_DigestFinal_ex(ctx, out, NULL);
 
 	EVP_MD_CTX_free(ctx);
 	return ok;
@@ -263,7 +282,8 @@ static bool password_is_right(const struct user_account *a, struct slice passwor
 	memcpy(z, password.p, password.n);
 	z[password.n] = 0;
 	if (!a->hashed)
-		return password.n == strlen(a->password) && !CRYPTO_memcmp(z, a->password, password.n);
+		return password.n == strlen(a->password) &&
+		       !CRYPTO_memcmp(z, a->password, password.n);
 	if (!digest_of(a, password, digest))
 		return hash_matches(a, z);
 	slot = seen[digest[0] % REMEMBERED];
@@ -275,7 +295,8 @@ static bool password_is_right(const struct user_account *a, struct slice passwor
 	return true;
 }
 
-const struct user_account *userlist_check(const struct userlist *u, struct slice name, struct slice password)
+const struct user_account *userlist_check(const struct userlist *u, struct slice name,
+					  struct slice password)
 {
 	const struct user_account *a = user_find(u, name);
 

@@ -62,13 +62,16 @@ const struct var_name *vars_name_const(struct cfg_line *l, int word, struct slic
 			break;
 	if (dot < 0 || s > VAR_RES || !rest.n) {
 		cfg_error(l, word,
-			  "'%.*s' is no variable: write <scope>.<name>, the scope being proc, sess, txn, req or res",
+			  "'%.*s' is no variable: write <scope>.<name>, the scope being proc, "
+			  "sess, txn, req or res",
 			  SLICE_FMT(text));
 		return NULL;
 	}
 	for (size_t i = 0; i < rest.n; i++) {
 		if (!isalnum((unsigned char)rest.p[i]) && rest.p[i] != '_' && rest.p[i] != '.') {
-			cfg_error(l, word, "variable '%.*s': '%c' is not allowed; a name has letters, digits, '_' and '.'",
+			cfg_error(l, word,
+				  "variable '%.*s': '%c' is not allowed; a name has letters, "
+				  "digits, '_' and '.'",
 				  SLICE_FMT(text), rest.p[i]);
 			return NULL;
 		}
@@ -153,7 +156,8 @@ static bool get_proc(const struct var_name *v, const struct smp_ctx *ctx, struct
 	if (var) {
 		*out = var->value;
 		ok = true;
-		if (var->mem && (out->type == SMP_STR || out->type == SMP_BIN || out->type == SMP_METH)) {
+		if (var->mem &&
+		    (out->type == SMP_STR || out->type == SMP_BIN || out->type == SMP_METH)) {
 			char *copy = smp_alloc(ctx, out->u.s.n);
 
 			ok = copy != NULL;
@@ -237,24 +241,47 @@ static bool conv_set_var(const struct smp_arg *args, const struct smp_ctx *ctx, 
 	return vars_set(args[0].ptr, ctx, smp);
 }
 
-static bool conv_unset_var(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *smp)
+static bool conv_unset_var(const struct smp_arg *args, const struct smp_ctx *ctx,
+			   struct sample *smp)
 {
 	vars_unset(args[0].ptr, ctx);
 	return true;
 }
 
 static const struct fetch_row fetches[] = {
-	{ .name = "var", .kind = "fetch-internal", .out = SMP_ANY, .where = SMP_W_INTERNAL, .min_args = 1,
-	  .max_args = 2, .args = { ARG_VAR, ARG_STR }, .fetch = fetch_var, .flags = FETCH_NO_INDEX, .kernel = KERNEL_NEVER,
+	{ .name = "var",
+	  .kind = "fetch-internal",
+	  .out = SMP_ANY,
+	  .where = SMP_W_INTERNAL,
+	  .min_args = 1,
+	  .max_args = 2,
+	  .args = { ARG_VAR, ARG_STR },
+	  .fetch = fetch_var,
+	  .flags = FETCH_NO_INDEX,
+	  .kernel = KERNEL_NEVER,
 	  .kernel_says = "a packet program has no variables",
 	  .help = "The variable's value; nothing, or the second argument, while it is not set." },
 };
 
 static const struct converter_row converters[] = {
-	{ .name = "set-var", .in = SMP_ANY, .out = SMP_ANY, .min_args = 1, .max_args = 1, .args = { ARG_VAR },
-	  .convert = conv_set_var, .flags = FETCH_NO_INDEX, .help = "Keeps the sample in a variable and passes it on." },
-	{ .name = "unset-var", .in = SMP_ANY, .out = SMP_ANY, .min_args = 1, .max_args = 1, .args = { ARG_VAR },
-	  .convert = conv_unset_var, .flags = FETCH_NO_INDEX, .help = "Forgets a variable and passes the sample on." },
+	{ .name = "set-var",
+	  .in = SMP_ANY,
+	  .out = SMP_ANY,
+	  .min_args = 1,
+	  .max_args = 1,
+	  .args = { ARG_VAR },
+	  .convert = conv_set_var,
+	  .flags = FETCH_NO_INDEX,
+	  .help = "Keeps the sample in a variable and passes it on." },
+	{ .name = "unset-var",
+	  .in = SMP_ANY,
+	  .out = SMP_ANY,
+	  .min_args = 1,
+	  .max_args = 1,
+	  .args = { ARG_VAR },
+	  .convert = conv_unset_var,
+	  .flags = FETCH_NO_INDEX,
+	  .help = "Forgets a variable and passes the sample on." },
 };
 
 void vars_register(void)
