@@ -150,7 +150,7 @@ static void test_bind_addresses(void **state)
 		struct bind_address *x;
 		int n = 0;
 
-		snprintf(text, sizeof(text), "frontend f\n mode tcp\n bind %s\n", binds[i].text);
+		snprintf(text, sizeof(text), "frontend f\n mode %s\n bind %s\n", binds[i].udp ? "udp" : "tcp", binds[i].text);
 		cfg = read_text(text);
 		expect_errors(0, binds[i].text);
 		b = list_first(&config_find_proxy(cfg, "f", PX_FRONTEND)->binds, struct bind_conf, node);

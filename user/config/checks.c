@@ -42,12 +42,33 @@ static void resolve_default_backend(struct config *cfg, struct diag *d, struct p
 	px->default_backend = be;
 }
 
+/* Datagrams belong to mode udp, and nothing else does. */
+static void check_bind_kinds(const struct proxy *px, struct diag *d)
+{
+	const struct bind_conf *b;
+	const struct bind_address *x;
+
+	list_for_each_entry(b, &px->binds, node) {
+		list_for_each_entry(x, &b->addresses, node) {
+			if (x->is_udp == (px->mode == MODE_UDP))
+				continue;
+			diag_error(d, b->at,
+				   x->is_udp ? "%s '%s': 'bind %s' is for datagrams, which need 'mode udp', not 'mode %s'" :
+					       "%s '%s': 'bind %s' is no address for datagrams\nin 'mode %s' write udp@ADDRESS:PORT",
+				   proxy_kind(px), px->name, b->spec, proxy_mode_name(px->mode));
+			break;
+		}
+	}
+}
+
 static void check_resolve(struct config *cfg, struct diag *d)
 {
 	struct proxy *px;
 
-	list_for_each_entry(px, &cfg->proxies, node)
+	list_for_each_entry(px, &cfg->proxies, node) {
 		resolve_default_backend(cfg, d, px);
+		check_bind_kinds(px, d);
+	}
 }
 
 /* ---- derive ---- */

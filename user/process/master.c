@@ -185,7 +185,7 @@ static void reload(void)
 	if (master.leaving)
 		return;
 	notify("RELOADING=1\n");
-	say(NOTICE, "Reloading HAProxy's configuration");
+	say(NOTICE, "Reloading the configuration");
 	pid = fork_worker(&ready);
 	if (!pid)
 		become_new_worker(ready);
