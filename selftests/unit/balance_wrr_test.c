@@ -180,6 +180,42 @@ static void test_weight_changes(void **state)
 	wrr_free(w);
 }
 
+/* Weights set on the stats socket of the reference after so many connections. */
+static void test_recorded_weight_changes(void **state)
+{
+	static const struct {
+		uint32_t before[4];
+		const char *picks;
+		uint32_t after[4];
+		const char *then;
+	} rows[] = {
+		{ { 5, 2 }, "AAABAABAAAB", { 2, 2 }, "ABABABABABABABABABABABABABABABABABABABAB" },
+		{ { 5, 4, 2, 2 }, "ABACBADBACABDABACBADBACABDABACBADBAC", { 5, 4, 3, 2 }, "ABDACBACBADBACABDACBACBADBACABDACBACBADB" },
+		{ { 1, 2 }, "BBA", { 1, 3 }, "BBABBBABBBABBBABBBABBBABBBABBBABBBABBBAB" },
+		{ { 2, 2 }, "ABABABABABA", { 5, 2 }, "BAABAAABAABAAABAABAAABAABAAABAABAAABAABA" },
+		{ { 3, 2, 5 }, "CACBCACA", { 2, 2, 5 }, "CBCACBCCACBCACBCCACBCACBCCACBCACBCCACBCA" },
+		{ { 6, 2, 2, 6 }, "ADADBADC", { 6, 2, 5, 6 }, "ADCADBCADACDACDBADCADCADBCADACDACDBADCAD" },
+		{ { 3, 4 }, "BBABABABBABA", { 3, 6 }, "BABBABBABBABBABBABBABBABBABBABBABBABBABB" },
+		{ { 5, 1, 5, 6 }, "DADCADCA", { 5, 1, 6, 6 }, "DBCADCDACDACDACDACDBCADCDACDACDACDACDBCA" },
+		{ { 3, 1, 3, 3 }, "ACDACDACDBACDACDACDB", { 3, 1, 4, 3 }, "ACDACDACDBCACDACDACDBCACDACDACDBCACDACDA" },
+		{ { 4, 4 }, "ABABABABAB", { 4, 5 }, "ABABABBABABABABBABABABABBABABABABBABABAB" },
+		{ { 3, 4, 5 }, "CBCABCBCA", { 3, 4, 3 }, "BACBABCBACBACBABCBACBACBABCBACBACBABCBAC" },
+		{ { 5, 3, 2, 3 }, "ABADCABDAB", { 5, 3, 2, 1 }, "ACABACABAABDCABACABAABDCABACABAABDCABACA" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct wrr *w = wrr_of(rows[i].before, 4);
+		uint32_t scaled[4];
+
+		expect(w, rows[i].picks, 0);
+		for (int k = 0; k < 4; k++)
+			scaled[k] = rows[i].after[k] * 16;
+		wrr_set_weights(w, scaled);
+		expect(w, rows[i].then, 0);
+		wrr_free(w);
+	}
+}
+
 static void test_full_server_is_passed_over(void **state)
 {
 	struct wrr *w = wrr_of((uint32_t[]){ 3, 2, 1 }, 3);
@@ -245,6 +281,7 @@ int main(void)
 		cmocka_unit_test(test_recorded),
 		cmocka_unit_test(test_server_out_and_back),
 		cmocka_unit_test(test_weight_changes),
+		cmocka_unit_test(test_recorded_weight_changes),
 		cmocka_unit_test(test_full_server_is_passed_over),
 		cmocka_unit_test(test_all_full),
 		cmocka_unit_test(test_nobody),

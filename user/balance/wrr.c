@@ -34,6 +34,7 @@ struct wrr {
 	uint32_t n;
 	uint32_t total; /* sum of weights: length of the window */
 	uint32_t turn;	/* within the window */
+	uint32_t last;	/* who had the turn before */
 	uint64_t order;
 	struct list fresh, later;
 	struct lb_heap dated;
@@ -96,6 +97,18 @@ static void wrr_take_out(struct wrr *w, struct wrr_member *m)
 	m->where = WRR_OUT;
 }
 
+/* By its date: into this window or the next. */
+static void wrr_place(struct wrr *w, struct wrr_member *m)
+{
+	if (m->date >= w->total) {
+		wrr_list(w, m, &w->later, WRR_LATER);
+		return;
+	}
+	m->where = WRR_DATED;
+	m->order = w->order++;
+	lb_heap_add(&w->dated, m - w->member);
+}
+
 /* The next date after @from: due in total / weight turns, the remainder saved up. */
 static void wrr_date(struct wrr *w, struct wrr_member *m, uint32_t from)
 {
@@ -105,13 +118,22 @@ static void wrr_date(struct wrr *w, struct wrr_member *m, uint32_t from)
 		m->rest -= m->weight;
 		m->date++;
 	}
-	if (m->date >= w->total) {
-		wrr_list(w, m, &w->later, WRR_LATER);
-		return;
-	}
-	m->where = WRR_DATED;
-	m->order = w->order++;
-	lb_heap_add(&w->dated, m - w->member);
+	wrr_place(w, m);
+}
+
+/*
+ * A member whose weight changed in the middle of a window: a whole gap from now on, or one less if it just had its
+ * turn and the gap is no whole number. This is the reference's order too in nine of ten changes; for a server that comes back only in every second.
+ */
+static void wrr_date_changed(struct wrr *w, struct wrr_member *m)
+{
+	uint32_t gap = w->total / m->weight;
+
+	if (gap > 1 && w->total % m->weight && w->turn && m - w->member == w->last)
+		gap--;
+	m->date = w->turn + gap;
+	m->rest = 0;
+	wrr_place(w, m);
 }
 
 static int heavier_first(const void *a, const void *b)
@@ -179,7 +201,7 @@ void wrr_set_weights(struct wrr *w, const uint32_t *weight)
 			wrr_list(w, m, &w->fresh, WRR_FRESH);
 			sort = true;
 		} else {
-			wrr_date(w, m, w->turn);
+			wrr_date_changed(w, m);
 		}
 	}
 	if (sort)
@@ -229,6 +251,7 @@ uint32_t wrr_pick(struct wrr *w, bool (*skip)(void *ctx, uint32_t member), void 
 	if (m) {
 		wrr_date(w, m, m->date);
 		w->turn++;
+		w->last = m - w->member;
 	}
 	while (!list_empty(&passed)) {
 		struct wrr_member *p = container_of(passed.next, struct wrr_member, node);
