@@ -6,6 +6,7 @@
 #include "http/steps.h"
 
 #include "log/log.h"
+#include "policy/vars.h"
 
 static struct conn *server_conn(struct http_txn *t)
 {
@@ -311,6 +312,7 @@ enum step_result http_step_response_rules(struct stream *s)
 
 	if (!(t->flags & TXN_RSP_HEAD)) {
 		t->flags |= TXN_RSP_HEAD;
+		vars_drop_scope(&s->vars, VAR_REQ);
 		t->status = t->rsp.status;
 		s->up->requests++;
 		http_count_status(t);

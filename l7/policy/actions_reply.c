@@ -254,6 +254,23 @@ static int parse_deny(struct cfg_line *l, int *i, struct rule *r)
 			 spec->status);
 }
 
+/* What the steps count for RULE_DENY. */
+static void count_denied(struct http_txn *t, bool response)
+{
+	struct fe_counters *fe = &t->s.sess->fe->fe_count[this_loop->tid];
+	struct be_counters *be = t->s.be ? &t->s.be->be_count[this_loop->tid] : NULL;
+
+	if (response) {
+		fe->denied_resp++;
+		if (be)
+			be->denied_resp++;
+	} else {
+		fe->denied_req++;
+		if (be && t->s.be != t->s.sess->fe)
+			be->denied_req++;
+	}
+}
+
 static enum rule_verdict run_deny(const struct rule *r, const struct smp_ctx *ctx)
 {
 	struct http_txn *t = http_txn_ctx(ctx);
@@ -263,6 +280,7 @@ static enum rule_verdict run_deny(const struct rule *r, const struct smp_ctx *ct
 	if (!spec->has_body)
 		return RULE_DENY;
 	write_reply(spec, r, ctx);
+	count_denied(t, r->set == RULESET_HTTP_RES);
 	stream_set_term(&t->s, 'P', r->set == RULESET_HTTP_RES ? 'H' : 'R');
 	return RULE_DONE;
 }
