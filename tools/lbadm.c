@@ -2,6 +2,7 @@
 /*
  * lbadm.c - entry of lbadm: options, finding the command's row, help. The commands live in tools/cmd/.
  */
+#include <jansson.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +20,38 @@ TABLES(DECLARE)
 #define ADDRESS(t) &t,
 static const struct command_table *const tables[] = { TABLES(ADDRESS) };
 #define NTABLES (sizeof(tables) / sizeof(tables[0]))
+
+static json_t *said;
+
+void adm_say(struct adm *a, const char *fmt, ...)
+{
+	char text[1024];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (!a->json) {
+		puts(text);
+		return;
+	}
+	if (!said)
+		said = json_array();
+	json_array_append_new(said, json_string(text));
+}
+
+/* Only commands that change something say what they did; the others have printed their JSON themselves. */
+static void print_said(const struct adm *a)
+{
+	json_t *o;
+
+	if (!said)
+		return;
+	o = json_pack("{s:o, s:b}", "done", said, "dry_run", a->dry_run);
+	json_dumpf(o, stdout, JSON_INDENT(1) | JSON_PRESERVE_ORDER);
+	putchar('\n');
+	json_decref(o);
+}
 
 int adm_fail(const char *fmt, ...)
 {
@@ -118,7 +151,7 @@ int main(int argc, char **argv)
 {
 	struct adm a = { .pin = getenv("LBD_PIN") ? getenv("LBD_PIN") : DEFAULT_PIN };
 	const struct command *c;
-	int words;
+	int words, rc;
 
 	argc = take_options(&a, argc, argv);
 	if (argc == 0)
@@ -134,5 +167,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "lbadm %s: it changes nothing, so --dry-run has no meaning here\n", c->name);
 		return ADM_USAGE;
 	}
-	return c->run(&a, argc - words, argv + words);
+	rc = c->run(&a, argc - words, argv + words);
+	print_said(&a);
+	return rc;
 }

@@ -43,6 +43,8 @@ struct command_table {
 	static const struct command name##_rows[] = { __VA_ARGS__ };                                 \
 	const struct command_table name = { name##_rows, sizeof(name##_rows) / sizeof(name##_rows[0]) }
 
+/* What was done, or would be: a line on stdout; with -j it is kept and printed at the end as {"done":[...],"dry_run":...}. */
+void adm_say(struct adm *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* "lbadm: ..." on stderr; returns ADM_FAILED so that `return adm_fail(...)` reads well. */
 int adm_fail(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 /* A wrong call of @name: what was wrong, then its usage. Returns ADM_USAGE. */

@@ -123,7 +123,9 @@ def _():
     true(who(lbd, src) != first, "a new connection goes elsewhere")
     c.send(b"still here")
     equal(c.recv_exact(10), b"still here", "the old one stays")
-    adm("server", f"web/{first}", "ready")
+    equal(adm("-j", "server", f"web/{first}", "ready", "--dry-run")["dry_run"], True, "dry run")
+    equal(rows(lbd)[f"web/{first}"]["share"], 0, "a dry run changes nothing")
+    equal(len(adm("-j", "server", f"web/{first}", "ready")["done"]), 1, "what was done")
     wait_for(lambda: rows(lbd)[f"web/{first}"]["share"], 2, "the table follows")
     equal(who(lbd, src), first, "back again")
     adm("server", f"web/{first}", "weight", "0")
@@ -170,6 +172,43 @@ def _():
         fail("the connection lives on")
     except ConnectionResetError:
         pass
+
+
+@case("map list, dump, get, set and del speak of named fields; writing needs the daemon gone")
+def _():
+    lbd = lbd_with("")
+    maps = {m["map"]: m for m in adm("-j", "map", "list")}
+    for name in ("services", "service", "server", "flow", "deny", "nexthop"):
+        true(name in maps, f"map {name} is listed")
+    slot = next(e["key"]["slot"] for e in adm("-j", "map", "dump", "server") if e["value"]["addr"] == "10.9.1.2")
+    equal(adm("-j", "map", "get", "server", f"slot={slot}")["value"]["port_be"], "7000", "port")
+    adm("map", "get", "server", "slot=999999", code=1)
+    adm("map", "get", "server", "colour=red", code=64)
+    adm("map", "set", "server", f"slot={slot}", "weight=7", code=1)
+    before = adm("map", "dump", "server")
+    lbd.kill()
+    adm("map", "set", "server", f"slot={slot}", "weight=7", "--dry-run")
+    equal(adm("map", "dump", "server"), before, "after a dry run")
+    adm("map", "set", "server", f"slot={slot}", "weight=7")
+    equal(adm("-j", "map", "get", "server", f"slot={slot}")["value"]["weight"], "7", "weight")
+    adm("map", "set", "server", f"slot={slot}", "weight=heavy", code=1)
+    adm("map", "set", "flow", "slot=1", "tick=1", code=1)
+    lbd.start()
+    wait_for(lambda: adm("-j", "map", "get", "server", f"slot={slot}")["value"]["weight"] == "10", 5, "the daemon's value is back")
+
+
+@case("doctor: fine on a host where it works; says what is missing where not")
+def _():
+    lbd = lbd_with("")
+    wait_for(lambda: "next hop does not answer" not in adm("doctor"), 5, "all servers answer")
+    text = adm("doctor")
+    for words in ("KERNEL    ok", "BPFFS     ok", "c0        ok", "DAEMON    ok", "PORTS     ok", "0 problems"):
+        contains(text, words, "doctor")
+    net.lb.run("echo 20000 60999 > /proc/sys/net/ipv4/ip_local_port_range")
+    contains(adm("doctor", code=1), "overlaps local 20000-60999", "doctor")
+    net.lb.run("echo 32768 60999 > /proc/sys/net/ipv4/ip_local_port_range")
+    lbd.kill()
+    contains(adm("doctor"), "none is running", "doctor without a daemon")
 
 
 @case("show stat counts connections and payload of the kernel, exactly")

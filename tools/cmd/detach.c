@@ -9,7 +9,7 @@
 
 #include "lbadm_set.h"
 
-static int list_links(const struct adm *a, uint32_t ifindex, bool would)
+static int list_links(struct adm *a, uint32_t ifindex, bool would)
 {
 	struct lbdmap_link links[64];
 	char name[IF_NAMESIZE];
@@ -18,7 +18,7 @@ static int list_links(const struct adm *a, uint32_t ifindex, bool would)
 	for (int i = 0; i < n && i < 64; i++) {
 		if (ifindex && links[i].ifindex != ifindex)
 			continue;
-		printf("%s %s from %s\n", would ? "would detach" : "detaching", lbdmap_hook_name(links[i].hook),
+		adm_say(a, "%s %s from %s", would ? "would detach" : "detaching", lbdmap_hook_name(links[i].hook),
 		       if_indextoname(links[i].ifindex, name) ? name : "a vanished interface");
 		shown++;
 	}
@@ -55,7 +55,7 @@ static int run_detach(struct adm *a, int argc, char **argv)
 	if (n < 0)
 		return adm_fail("%s", err.text);
 	adm_audit("detach %s --now: %d links", iface ? iface : "(all)", n);
-	printf("%d detached. Maps and flows stay pinned in %s; a start of lbd attaches again.\n", n, a->pin);
+	adm_say(a, "%d detached. Maps and flows stay pinned in %s; a start of lbd attaches again.", n, a->pin);
 	return ADM_OK;
 }
 
@@ -69,14 +69,14 @@ static int run_cleanup(struct adm *a, int argc, char **argv)
 		return adm_usage("cleanup", "it takes no argument");
 	list_links(a, 0, a->dry_run);
 	if (a->dry_run) {
-		printf("would remove all pins in %s: tables and flows are lost\n", a->pin);
+		adm_say(a, "would remove all pins in %s: tables and flows are lost", a->pin);
 		return ADM_OK;
 	}
 	rc = lbdmap_cleanup(a->pin, &err);
 	if (rc)
 		return adm_fail("%s", err.text);
 	adm_audit("cleanup of %s", a->pin);
-	printf("nothing of lbd is left in %s\n", a->pin);
+	adm_say(a, "nothing of lbd is left in %s", a->pin);
 	return ADM_OK;
 }
 

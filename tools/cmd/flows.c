@@ -126,8 +126,8 @@ static int report(struct adm *a, struct lbdmap_set *set, const struct filter *f,
 	if (f->kill) {
 		adm_audit("flows --kill%s%s: %llu flows", f->service ? " --service " : "", f->service ? f->service : "",
 			  (unsigned long long)r->killed);
-		printf("%s %s flow%s: the next packet of either side is answered by a reset\n",
-		       a->dry_run ? "would cut" : "cut", out_count(n, a->dry_run ? r->found : r->killed), r->found == 1 ? "" : "s");
+		adm_say(a, "%s %s flow%s: the next packet of either side is answered by a reset",
+			a->dry_run ? "would cut" : "cut", out_count(n, a->dry_run ? r->found : r->killed), r->found == 1 ? "" : "s");
 	} else if (a->json) {
 		json_t *o = json_pack("{s:I, s:I, s:O}", "found", (json_int_t)r->found, "guaranteed",
 				      (json_int_t)lbdmap_control(set)->flows, "flows", r->rows);

@@ -187,20 +187,22 @@ static int run_get(struct adm *a, int argc, char **argv)
 	return ADM_OK;
 }
 
-static void print_change(const struct lbdmap_map *m, const void *key, const void *before, const void *after)
+/* "server slot=3 weight: 1 -> 5": what is written, and what stood there before. */
+static void say_change(struct adm *a, const struct lbdmap_map *m, const void *key, const void *before, const void *after)
 {
-	char k[512], was[512], is[512];
+	char k[512], was[512], is[512], text[2048];
+	size_t n = (size_t)snprintf(text, sizeof(text), "%s%s", a->dry_run ? "would change: " : "", m->name);
 
-	for (const struct lbdmap_field *f = m->key; f->name; f++)
-		printf("%s %s=%s", f == m->key ? m->name : ",", f->name, lbdmap_field_text(f, key, k, sizeof(k)));
-	for (const struct lbdmap_field *f = m->value; after && f->name; f++) {
+	for (const struct lbdmap_field *f = m->key; f->name && n < sizeof(text); f++)
+		n += (size_t)snprintf(text + n, sizeof(text) - n, " %s=%s", f->name, lbdmap_field_text(f, key, k, sizeof(k)));
+	for (const struct lbdmap_field *f = m->value; after && f->name && n < sizeof(text); f++) {
 		lbdmap_field_text(f, after, is, sizeof(is));
 		if (!before)
-			printf(" %s=%s", f->name, is);
+			n += (size_t)snprintf(text + n, sizeof(text) - n, " %s=%s", f->name, is);
 		else if (strcmp(lbdmap_field_text(f, before, was, sizeof(was)), is) != 0)
-			printf(" %s: %s -> %s", f->name, was, is);
+			n += (size_t)snprintf(text + n, sizeof(text) - n, " %s: %s -> %s", f->name, was, is);
 	}
-	printf("\n");
+	adm_say(a, "%s%s", text, after ? "" : " removed");
 }
 
 static int change(struct adm *a, const struct lbdmap_map *m, int argc, char **argv, bool del)
@@ -223,8 +225,7 @@ static int change(struct adm *a, const struct lbdmap_map *m, int argc, char **ar
 		value = before;
 		parse_fields(command, m, argc, argv, &key, &value);
 	}
-	printf("%s", a->dry_run ? "would change: " : "");
-	print_change(m, &key, existed ? &before : NULL, del ? NULL : &value);
+	say_change(a, m, &key, existed ? &before : NULL, del ? NULL : &value);
 	if (!a->dry_run && !adm_own(set)) {
 		rc = del ? lbdmap_map_del(set, m, &key) : lbdmap_map_set(set, m, &key, &value);
 		if (rc)
@@ -235,7 +236,7 @@ static int change(struct adm *a, const struct lbdmap_map *m, int argc, char **ar
 		rc = ADM_FAILED;
 	}
 	if (!rc && !a->dry_run)
-		printf("written into the pinned maps; it lives until lbd starts or reloads\n");
+		adm_say(a, "written into the pinned maps; it lives until lbd starts or reloads");
 	lbdmap_close(set);
 	return rc ? ADM_FAILED : ADM_OK;
 }

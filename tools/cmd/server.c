@@ -39,7 +39,7 @@ static int through_daemon(struct adm *a, const char *socket, const struct verb *
 	else
 		snprintf(command, sizeof(command), "set server %s state %s", name, v->word);
 	if (a->dry_run) {
-		printf("would tell the daemon at %s: %s\n", socket, command);
+		adm_say(a, "would tell the daemon at %s: %s", socket, command);
 		return ADM_OK;
 	}
 	err = client_ask(socket, command, &reply);
@@ -52,7 +52,7 @@ static int through_daemon(struct adm *a, const char *socket, const struct verb *
 	}
 	free(reply);
 	adm_audit("server %s %s%s%s, through the daemon", name, v->word, v->takes_value ? " " : "", v->takes_value ? value : "");
-	printf("%s: %s%s%s, told the daemon at %s; it lives until a reload\n", name, v->word, v->takes_value ? " " : "",
+	adm_say(a, "%s: %s%s%s, told the daemon at %s; it lives until a reload", name, v->word, v->takes_value ? " " : "",
 	       v->takes_value ? value : "", socket);
 	return ADM_OK;
 }
@@ -68,7 +68,7 @@ static int into_maps(struct adm *a, struct lbdmap_set *set, const struct verb *v
 	if (v->takes_value)
 		return adm_fail("a weight needs the daemon, which builds the tables, and none is running; drain and ready work without it");
 	if (a->dry_run) {
-		printf("would mark %s in the pinned maps: %s -> %s\n", name, s->flags & LBD_SRV_UP ? "takes new flows" : "takes none",
+		adm_say(a, "would mark %s in the pinned maps: %s -> %s", name, s->flags & LBD_SRV_UP ? "takes new flows" : "takes none",
 		       v->up ? "takes new flows" : "takes none");
 		return ADM_OK;
 	}
@@ -78,7 +78,7 @@ static int into_maps(struct adm *a, struct lbdmap_set *set, const struct verb *v
 	if (err)
 		return adm_fail("writing the map failed: %s; nothing was changed", strerror(-err));
 	adm_audit("server %s %s, in the pinned maps (was %s)", name, v->word, s->flags & LBD_SRV_UP ? "up" : "down");
-	printf("%s: %s, written into the pinned maps (no daemon is running); it lives until lbd starts\n", name, v->word);
+	adm_say(a, "%s: %s, written into the pinned maps (no daemon is running); it lives until lbd starts", name, v->word);
 	return ADM_OK;
 }
 
