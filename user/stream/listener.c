@@ -311,8 +311,11 @@ static void tap_on_event(struct io *io, uint32_t ep)
 		}
 		wait_ms = rate_wait_ms(l);
 		r = wait_ms ? 0 : accept_one(l);
-		if (r == 1)
+		if (r == 1) {
+			note_max(&l->px->fe_conns_max, atomic_load_explicit(&l->px->fe_conns, memory_order_relaxed));
+			note_max(&l->conns_max, atomic_load_explicit(&l->conns, memory_order_relaxed));
 			continue;
+		}
 		t->batch = 1;
 		if (wait_ms || r < 0)
 			tap_pause(t, wait_ms ? wait_ms : SHORTAGE_MS);
@@ -321,9 +324,6 @@ static void tap_on_event(struct io *io, uint32_t ep)
 		listener_uncount(l);
 		return;
 	}
-	note_max(&l->px->fe_conns_max,
-		 atomic_load_explicit(&l->px->fe_conns, memory_order_relaxed));
-	note_max(&l->conns_max, atomic_load_explicit(&l->conns, memory_order_relaxed));
 }
 
 /* ---- workers: start and stop ---- */
