@@ -68,7 +68,8 @@ static const struct {
 	{ "1 &&", -1, "missing" },
 	{ "|| 1", -1, "no such predicate" },
 	{ "0 && foo", -1, "no such predicate" }, /* what is not evaluated must still be right */
-	{ "(((((((((((((((((((((((((((((((((((((((1)))))))))))))))))))))))))))))))))))))))", -1, "deeply" },
+	{ "(((((((((((((((((((((((((((((((((((((((1)))))))))))))))))))))))))))))))))))))))", -1,
+	  "deeply" },
 };
 
 static void test_conditions(void **state)
@@ -81,11 +82,13 @@ static void test_conditions(void **state)
 		int v = condition_eval(&a, rows[i].text, &error, &at);
 
 		if (v != rows[i].value)
-			fail_msg("'%s' is %d (%s), not %d", rows[i].text, v, error ? error : "", rows[i].value);
+			fail_msg("'%s' is %d (%s), not %d", rows[i].text, v, error ? error : "",
+				 rows[i].value);
 		if (v < 0 && !strstr(error, rows[i].error))
 			fail_msg("'%s' says '%s', not '%s'", rows[i].text, error, rows[i].error);
 		if (v < 0)
-			assert_true(at >= rows[i].text && at <= rows[i].text + strlen(rows[i].text));
+			assert_true(at >= rows[i].text &&
+				    at <= rows[i].text + strlen(rows[i].text));
 	}
 	arena_fini(&a);
 }

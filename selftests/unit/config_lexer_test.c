@@ -86,9 +86,11 @@ static void test_words(void **state)
 		lex_line(&a, slice_z(rows[i].line), &vars, &r);
 		if (rows[i].error) {
 			if (!r.error || !strstr(r.error, rows[i].error))
-				fail_msg("%s: error '%s', not '%s'", rows[i].what, r.error ? r.error : "none", rows[i].error);
+				fail_msg("%s: error '%s', not '%s'", rows[i].what,
+					 r.error ? r.error : "none", rows[i].error);
 			if (r.column != rows[i].column)
-				fail_msg("%s: column %d, not %d", rows[i].what, r.column, rows[i].column);
+				fail_msg("%s: column %d, not %d", rows[i].what, r.column,
+					 rows[i].column);
 			continue;
 		}
 		if (r.error)
@@ -169,8 +171,9 @@ static void test_expand(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_words),	  cmocka_unit_test(test_columns), cmocka_unit_test(test_nul_byte),
-		cmocka_unit_test(test_long_line), cmocka_unit_test(test_expand),
+		cmocka_unit_test(test_words),    cmocka_unit_test(test_columns),
+		cmocka_unit_test(test_nul_byte), cmocka_unit_test(test_long_line),
+		cmocka_unit_test(test_expand),
 	};
 
 	setenv("LBD_ONE", "one", 1);

@@ -45,16 +45,19 @@ static void expect_errors(int n, const char *what)
 
 static void test_sections(void **state)
 {
-	struct config *cfg = read_text("global\n maxconn 5\n"
-				       "defaults d1\n mode tcp\n timeout client 1s\n retries 7\n option persist\n"
-				       "defaults d2\n mode http\n timeout client 2m\n"
-				       "frontend f1 from d1\n bind :80\n default_backend b1\n"
-				       "frontend f2\n bind :81\n"
-				       "backend b1 from d1\n server s1 192.0.2.1:80\n"
-				       "global\n nbthread 3\n"
-				       "listen l1 from d1\n bind :82\n retries 2\n no option persist\n");
-	struct proxy *f1 = config_find_proxy(cfg, "f1", PX_FRONTEND), *f2 = config_find_proxy(cfg, "f2", PX_FRONTEND);
-	struct proxy *b1 = config_find_proxy(cfg, "b1", PX_BACKEND), *l1 = config_find_proxy(cfg, "l1", PX_BACKEND);
+	struct config *cfg = read_text(
+		"global\n maxconn 5\n"
+		"defaults d1\n mode tcp\n timeout client 1s\n retries 7\n option persist\n"
+		"defaults d2\n mode http\n timeout client 2m\n"
+		"frontend f1 from d1\n bind :80\n default_backend b1\n"
+		"frontend f2\n bind :81\n"
+		"backend b1 from d1\n server s1 192.0.2.1:80\n"
+		"global\n nbthread 3\n"
+		"listen l1 from d1\n bind :82\n retries 2\n no option persist\n");
+	struct proxy *f1 = config_find_proxy(cfg, "f1", PX_FRONTEND),
+		     *f2 = config_find_proxy(cfg, "f2", PX_FRONTEND);
+	struct proxy *b1 = config_find_proxy(cfg, "b1", PX_BACKEND),
+		     *l1 = config_find_proxy(cfg, "l1", PX_BACKEND);
 
 	expect_errors(0, "sections");
 	assert_int_equal(cfg->global.maxconn, 5);
@@ -77,10 +80,12 @@ static void test_sections(void **state)
 
 static void test_servers(void **state)
 {
-	struct config *cfg = read_text("backend b\n mode tcp\n default-server weight 7 maxconn 9\n"
-				       " server a 192.0.2.1:80 id 7\n server b [2001:db8::1]:81 weight 3 backup\n"
-				       " server c 192.0.2.3 id 3 disabled\n server d 192.0.2.4:+100\n"
-				       " server e unix@/tmp/x\n server f 2001:db8::5\n server-template t 2-4 192.0.2.9:-5\n");
+	struct config *cfg = read_text(
+		"backend b\n mode tcp\n default-server weight 7 maxconn 9\n"
+		" server a 192.0.2.1:80 id 7\n server b [2001:db8::1]:81 weight 3 backup\n"
+		" server c 192.0.2.3 id 3 disabled\n server d 192.0.2.4:+100\n"
+		" server e unix@/tmp/x\n server f 2001:db8::5\n server-template t 2-4 "
+		"192.0.2.9:-5\n");
 	struct proxy *b = config_find_proxy(cfg, "b", PX_BACKEND);
 	const uint32_t ids[] = { 7, 2, 3, 4, 5, 6, 8, 9, 10 };
 	struct server *s, *by[9];
@@ -150,10 +155,12 @@ static void test_bind_addresses(void **state)
 		struct bind_address *x;
 		int n = 0;
 
-		snprintf(text, sizeof(text), "frontend f\n mode %s\n bind %s\n", binds[i].udp ? "udp" : "tcp", binds[i].text);
+		snprintf(text, sizeof(text), "frontend f\n mode %s\n bind %s\n",
+			 binds[i].udp ? "udp" : "tcp", binds[i].text);
 		cfg = read_text(text);
 		expect_errors(0, binds[i].text);
-		b = list_first(&config_find_proxy(cfg, "f", PX_FRONTEND)->binds, struct bind_conf, node);
+		b = list_first(&config_find_proxy(cfg, "f", PX_FRONTEND)->binds, struct bind_conf,
+			       node);
 		list_for_each_entry(x, &b->addresses, node)
 			n++;
 		x = list_first(&b->addresses, struct bind_address, node);
@@ -170,10 +177,12 @@ static void test_bind_addresses(void **state)
 	}
 }
 
-static const char *const bad_binds[] = { "192.0.2.1",	   "192.0.2.1:",   "192.0.2.1:0", "192.0.2.1:65536", "192.0.2.1:90-80",
-					 "192.0.2.1:a",	   "[::1:80",	   "[::1]80",	  "ipv4@[::1]:80",   "ipv6@192.0.2.1:80",
-					 "192.0.2.256:80", "unix@",	   "fd@x",	  "quic4@:443",	     "192.0.2.1:+5",
-					 ":80,,:81",	   "192.0.2.1:-80" };
+static const char *const bad_binds[] = {
+	"192.0.2.1",      "192.0.2.1:",   "192.0.2.1:0", "192.0.2.1:65536", "192.0.2.1:90-80",
+	"192.0.2.1:a",    "[::1:80",      "[::1]80",     "ipv4@[::1]:80",   "ipv6@192.0.2.1:80",
+	"192.0.2.256:80", "unix@",        "fd@x",        "quic4@:443",      "192.0.2.1:+5",
+	":80,,:81",       "192.0.2.1:-80"
+};
 
 static void test_bad_addresses(void **state)
 {
@@ -222,14 +231,16 @@ static void test_rows_are_complete(void **state)
 	const struct bind_option *b;
 	const struct server_option *s;
 
-#define COMPLETE(row)                                                                                    \
-	do {                                                                                             \
-		if ((row)->kernel == KERNEL_UNSAID)                                                      \
-			fail_msg("'%s' does not say what it means on the kernel path", (row)->name);     \
-		if (((row)->kernel == KERNEL_APPROX || (row)->kernel == KERNEL_NEVER) && !(row)->kernel_says) \
-			fail_msg("'%s' has no sentence for the planner", (row)->name);                   \
-		if (!(row)->usage || !(row)->help)                                                       \
-			fail_msg("'%s' has no usage or help", (row)->name);                              \
+#define COMPLETE(row)                                                                    \
+	do {                                                                             \
+		if ((row)->kernel == KERNEL_UNSAID)                                      \
+			fail_msg("'%s' does not say what it means on the kernel path",   \
+				 (row)->name);                                           \
+		if (((row)->kernel == KERNEL_APPROX || (row)->kernel == KERNEL_NEVER) && \
+		    !(row)->kernel_says)                                                 \
+			fail_msg("'%s' has no sentence for the planner", (row)->name);   \
+		if (!(row)->usage || !(row)->help)                                       \
+			fail_msg("'%s' has no usage or help", (row)->name);              \
 	} while (0)
 	for (size_t i = 0; (k = registry_keyword_at(i)); i++)
 		COMPLETE(k);
@@ -241,9 +252,11 @@ static void test_rows_are_complete(void **state)
 
 static void test_known_names(void **state)
 {
-	static const char *const yes[][2] = { { "proxy", "timeout tarpit" }, { "section", "peers" },  { "global", "lua-load" },
-					      { "bind-option", "ssl" },	     { "action", "do-log" },  { "server-option", "ws" },
-					      { "proxy", "use_backend" },    { "section", "userlist" } };
+	static const char *const yes[][2] = {
+		{ "proxy", "timeout tarpit" }, { "section", "peers" },   { "global", "lua-load" },
+		{ "bind-option", "ssl" },      { "action", "do-log" },   { "server-option", "ws" },
+		{ "proxy", "use_backend" },    { "section", "userlist" }
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(yes); i++)
 		if (!haproxy_knows(yes[i][0], yes[i][1]))
@@ -255,8 +268,9 @@ static void test_known_names(void **state)
 
 static void test_all_errors_in_one_pass(void **state)
 {
-	struct config *cfg = read_text("glob\nglobal\n nbthread x\nfrontend f\n bind x\n nonsense\n mode tcp \"\n"
-				       "backend b\n server s 1.2.3.4:99999 wieght 3\n.if 1\n");
+	struct config *cfg = read_text(
+		"glob\nglobal\n nbthread x\nfrontend f\n bind x\n nonsense\n mode tcp \"\n"
+		"backend b\n server s 1.2.3.4:99999 wieght 3\n.if 1\n");
 
 	expect_errors(7, "one pass");
 	done(cfg);
@@ -265,10 +279,14 @@ static void test_all_errors_in_one_pass(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_sections),	  cmocka_unit_test(test_servers),
-		cmocka_unit_test(test_bind_addresses),	  cmocka_unit_test(test_bad_addresses),
-		cmocka_unit_test(test_uses),		  cmocka_unit_test(test_rows_are_complete),
-		cmocka_unit_test(test_known_names),	  cmocka_unit_test(test_all_errors_in_one_pass),
+		cmocka_unit_test(test_sections),
+		cmocka_unit_test(test_servers),
+		cmocka_unit_test(test_bind_addresses),
+		cmocka_unit_test(test_bad_addresses),
+		cmocka_unit_test(test_uses),
+		cmocka_unit_test(test_rows_are_complete),
+		cmocka_unit_test(test_known_names),
+		cmocka_unit_test(test_all_errors_in_one_pass),
 	};
 
 	config_language_init();

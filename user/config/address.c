@@ -25,15 +25,17 @@ struct address_prefix {
 };
 
 static const struct address_prefix prefixes[] = {
-	{ "ip@", WANT_ANY, false, false },   { "ipv4@", WANT_4, false, false },	 { "ipv6@", WANT_6, false, false },
-	{ "tcp@", WANT_ANY, false, true },   { "tcp4@", WANT_4, false, true },	 { "tcp6@", WANT_6, false, true },
-	{ "udp@", WANT_ANY, true, false },   { "udp4@", WANT_4, true, false },	 { "udp6@", WANT_6, true, false },
-	{ "unix@", WANT_UNIX, false, false },{ "abns@", WANT_ABNS, false, false },{ "fd@", WANT_FD, false, false },
-	{ "uxst@", WANT_UNIX, false, true }, { "uxdg@", WANT_UNIX, true, false },
+	{ "ip@", WANT_ANY, false, false },          { "ipv4@", WANT_4, false, false },
+	{ "ipv6@", WANT_6, false, false },          { "tcp@", WANT_ANY, false, true },
+	{ "tcp4@", WANT_4, false, true },           { "tcp6@", WANT_6, false, true },
+	{ "udp@", WANT_ANY, true, false },          { "udp4@", WANT_4, true, false },
+	{ "udp6@", WANT_6, true, false },           { "unix@", WANT_UNIX, false, false },
+	{ "abns@", WANT_ABNS, false, false },       { "fd@", WANT_FD, false, false },
+	{ "uxst@", WANT_UNIX, false, true },        { "uxdg@", WANT_UNIX, true, false },
 	{ "sockpair@", WANT_ABSENT, false, false }, { "quic4@", WANT_ABSENT, true, false },
-	{ "quic6@", WANT_ABSENT, true, false },	    { "mptcp@", WANT_ABSENT, false, true },
+	{ "quic6@", WANT_ABSENT, true, false },     { "mptcp@", WANT_ABSENT, false, true },
 	{ "mptcp4@", WANT_ABSENT, false, true },    { "mptcp6@", WANT_ABSENT, false, true },
-	{ "rhttp@", WANT_ABSENT, false, true },	    { "abnsz@", WANT_ABSENT, false, false },
+	{ "rhttp@", WANT_ABSENT, false, true },     { "abnsz@", WANT_ABSENT, false, false },
 };
 
 /* The address under parsing. */
@@ -58,7 +60,10 @@ static int take_prefix(struct parse *p, const char **text)
 		if (strncmp(z, x->name, n))
 			continue;
 		if (x->family == WANT_ABSENT)
-			return cfg_error(p->l, p->word, "'%s' is HAProxy's, lbd does not have this kind of address yet", x->name);
+			return cfg_error(
+				p->l, p->word,
+				"'%s' is HAProxy's, lbd does not have this kind of address yet",
+				x->name);
 		p->family = x->family;
 		p->out->is_udp = x->udp || dgram;
 		p->out->is_stream = x->stream || stream;
@@ -86,10 +91,13 @@ static int take_unix(struct parse *p, const char *path, bool abstract)
 	if (!*path)
 		return cfg_error(p->l, p->word, "the name of the unix socket is missing");
 	if (strlen(path) + abstract > max)
-		return cfg_error(p->l, p->word, "this socket name is too long: %zu bytes, at most %zu", strlen(path), max);
+		return cfg_error(p->l, p->word,
+				 "this socket name is too long: %zu bytes, at most %zu",
+				 strlen(path), max);
 	out->addr.family = ADDR_UNIX;
 	out->is_abstract = abstract;
-	out->path = abstract ? arena_printf(p->l->arena, "@%s", path) : arena_strdup(p->l->arena, path);
+	out->path =
+		abstract ? arena_printf(p->l->arena, "@%s", path) : arena_strdup(p->l->arena, path);
 	return 0;
 }
 
@@ -100,7 +108,10 @@ static int take_fd(struct parse *p, const char *text)
 	if (!(p->flags & CFG_ADDR_FD))
 		return cfg_error(p->l, p->word, "a file descriptor is not possible here");
 	if (parse_i64(slice_z(text), 0, INT32_MAX, &fd))
-		return cfg_error(p->l, p->word, "'fd@' must be followed by the number of an open descriptor, not '%s'", text);
+		return cfg_error(
+			p->l, p->word,
+			"'fd@' must be followed by the number of an open descriptor, not '%s'",
+			text);
 	p->out->fd = (int)fd;
 	return 0;
 }
@@ -123,7 +134,8 @@ static int take_port(struct parse *p, const char *text)
 		if (!(p->flags & CFG_ADDR_OFFSET))
 			return bad_port(p, text, "an offset (+N, -N) is possible for servers only");
 		if (parse_i64(slice_z(text + 1), 0, 65535, &lo))
-			return bad_port(p, text, "behind '+' or '-' a number up to 65535 is expected");
+			return bad_port(p, text,
+					"behind '+' or '-' a number up to 65535 is expected");
 		out->port_kind = CFG_PORT_OFFSET;
 		out->port_offset = *text == '-' ? -(int32_t)lo : (int32_t)lo;
 		return 0;
@@ -135,7 +147,8 @@ static int take_port(struct parse *p, const char *text)
 		if (!(p->flags & CFG_ADDR_RANGE))
 			return bad_port(p, text, "a range is not possible here");
 		if (parse_i64(slice_z(dash + 1), 0, 65535, &hi) || hi < lo)
-			return bad_port(p, text, "a range is LOW-HIGH with 1 <= LOW <= HIGH <= 65535");
+			return bad_port(p, text,
+					"a range is LOW-HIGH with 1 <= LOW <= HIGH <= 65535");
 	}
 	out->port_kind = dash ? CFG_PORT_RANGE : CFG_PORT_ONE;
 	out->addr.port = (uint16_t)lo;
@@ -154,7 +167,10 @@ static int split_port(struct parse *p, char *text, char **host, char **port)
 		char *close = strchr(text, ']');
 
 		if (!close || (close[1] && close[1] != ':'))
-			return cfg_error(p->l, p->word, "'%s': an address in brackets is written [ADDRESS] or [ADDRESS]:PORT", text);
+			return cfg_error(p->l, p->word,
+					 "'%s': an address in brackets is written [ADDRESS] or "
+					 "[ADDRESS]:PORT",
+					 text);
 		*close = 0;
 		*host = text + 1;
 		*port = close[1] ? close + 2 : NULL;
@@ -201,28 +217,36 @@ static int take_host(struct parse *p, const char *host)
 
 	if (!*host || !strcmp(host, "*")) {
 		if (!(p->flags & CFG_ADDR_STAR) && !*host)
-			return cfg_error(p->l, p->word, "the address is missing in front of the port");
+			return cfg_error(p->l, p->word,
+					 "the address is missing in front of the port");
 		out->is_any = true;
 		out->addr.family = p->family == WANT_6 ? ADDR_IP6 : ADDR_IP4;
 		return 0;
 	}
 	if (!addr_parse_ip(&out->addr, slice_z(host))) {
 		out->addr.port = port;
-		if ((p->family == WANT_4 && out->addr.family != ADDR_IP4) || (p->family == WANT_6 && out->addr.family != ADDR_IP6))
-			return cfg_error(p->l, p->word, "'%s' is not of the family that its prefix names", host);
+		if ((p->family == WANT_4 && out->addr.family != ADDR_IP4) ||
+		    (p->family == WANT_6 && out->addr.family != ADDR_IP6))
+			return cfg_error(p->l, p->word,
+					 "'%s' is not of the family that its prefix names", host);
 		return 0;
 	}
-	if (!(p->flags & CFG_ADDR_NAME) || strspn(host, "0123456789.") == strlen(host) || strchr(host, ':'))
-		return cfg_error(p->l, p->word, "'%s' is no address%s", host, p->flags & CFG_ADDR_NAME ? "" : "; names are not looked up here");
+	if (!(p->flags & CFG_ADDR_NAME) || strspn(host, "0123456789.") == strlen(host) ||
+	    strchr(host, ':'))
+		return cfg_error(p->l, p->word, "'%s' is no address%s", host,
+				 p->flags & CFG_ADDR_NAME ? "" : "; names are not looked up here");
 	out->host = arena_strdup(p->l->arena, host);
 	rc = resolve(host, p->family, &out->addr);
 	if (rc && !config_reading.ignore_resolution)
-		return cfg_error(p->l, p->word, "could not resolve address '%s': %s\nuse an address, or start with -dr to go on without it",
+		return cfg_error(p->l, p->word,
+				 "could not resolve address '%s': %s\nuse an address, or start "
+				 "with -dr to go on without it",
 				 host, gai_strerror(rc));
 	return 0;
 }
 
-int cfg_address_parse(struct cfg_line *l, int word, const char *text, unsigned int flags, struct cfg_address *out)
+int cfg_address_parse(struct cfg_line *l, int word, const char *text, unsigned int flags,
+		      struct cfg_address *out)
 {
 	struct parse p = { l, word, flags, WANT_ANY, out };
 	const char *error;
@@ -238,7 +262,8 @@ int cfg_address_parse(struct cfg_line *l, int word, const char *text, unsigned i
 		return -1;
 	if (p.family == WANT_FD)
 		return take_fd(&p, text);
-	if (p.family == WANT_UNIX || p.family == WANT_ABNS || (p.family == WANT_ANY && *text == '/'))
+	if (p.family == WANT_UNIX || p.family == WANT_ABNS ||
+	    (p.family == WANT_ANY && *text == '/'))
 		return take_unix(&p, text, p.family == WANT_ABNS);
 	/* an IPv6 address without brackets and without a port: the last colon is no separator */
 	if (!(flags & CFG_ADDR_NEED_PORT) && !addr_parse_ip(&out->addr, slice_z(text)))
@@ -250,7 +275,9 @@ int cfg_address_parse(struct cfg_line *l, int word, const char *text, unsigned i
 	if (flags & CFG_ADDR_NEED_PORT && (!port || !*port))
 		return cfg_error(l, word, "the port is missing in '%s': ADDRESS:PORT", text);
 	if (flags & CFG_ADDR_NEED_PORT && !out->addr.port)
-		return cfg_error(l, word, "port 0 is not possible here: a number from 1 to 65535 is expected");
+		return cfg_error(
+			l, word,
+			"port 0 is not possible here: a number from 1 to 65535 is expected");
 	return take_host(&p, host);
 }
 
@@ -271,8 +298,9 @@ static struct bind_address *bind_address_new(struct arena *a, const struct cfg_a
 
 int cfg_bind_addresses(struct cfg_line *l, int word, struct list *out)
 {
-	const unsigned int flags = CFG_ADDR_PORT | CFG_ADDR_NEED_PORT | CFG_ADDR_RANGE | CFG_ADDR_NAME | CFG_ADDR_UNIX |
-				   CFG_ADDR_FD | CFG_ADDR_UDP | CFG_ADDR_STAR;
+	const unsigned int flags = CFG_ADDR_PORT | CFG_ADDR_NEED_PORT | CFG_ADDR_RANGE |
+				   CFG_ADDR_NAME | CFG_ADDR_UNIX | CFG_ADDR_FD | CFG_ADDR_UDP |
+				   CFG_ADDR_STAR;
 	char *next = arena_strdup(l->arena, l->words[word].z), *one;
 
 	while ((one = strsep(&next, ","))) {

@@ -13,33 +13,34 @@ struct bind_conf;
 
 /* What a caller allows; everything else is an error with the place. */
 enum cfg_address_flags {
-	CFG_ADDR_PORT = 1,          /* a port may stand behind the address */
-	CFG_ADDR_NEED_PORT = 2,     /* and must */
-	CFG_ADDR_RANGE = 4,         /* LOW-HIGH */
-	CFG_ADDR_OFFSET = 8,        /* +N, -N */
-	CFG_ADDR_NAME = 16,         /* host names, resolved at once */
-	CFG_ADDR_UNIX = 32,         /* unix@, abns@, /path */
-	CFG_ADDR_FD = 64,           /* fd@N */
-	CFG_ADDR_UDP = 128,         /* udp@ is allowed */
-	CFG_ADDR_DGRAM = 256,       /* datagrams are the default (log) */
-	CFG_ADDR_STAR = 512,        /* "*" and an empty address: any */
+	CFG_ADDR_PORT = 1,      /* a port may stand behind the address */
+	CFG_ADDR_NEED_PORT = 2, /* and must */
+	CFG_ADDR_RANGE = 4,     /* LOW-HIGH */
+	CFG_ADDR_OFFSET = 8,    /* +N, -N */
+	CFG_ADDR_NAME = 16,     /* host names, resolved at once */
+	CFG_ADDR_UNIX = 32,     /* unix@, abns@, /path */
+	CFG_ADDR_FD = 64,       /* fd@N */
+	CFG_ADDR_UDP = 128,     /* udp@ is allowed */
+	CFG_ADDR_DGRAM = 256,   /* datagrams are the default (log) */
+	CFG_ADDR_STAR = 512,    /* "*" and an empty address: any */
 };
 
 enum cfg_port_kind { CFG_PORT_NONE, CFG_PORT_ONE, CFG_PORT_RANGE, CFG_PORT_OFFSET };
 
 struct cfg_address {
-	struct addr addr;           /* ADDR_UNIX: path; ADDR_NONE: fd, or a name that did not resolve (-dr) */
+	struct addr addr; /* ADDR_UNIX: path; ADDR_NONE: fd, or a name that did not resolve (-dr) */
 	enum cfg_port_kind port_kind;
-	uint16_t port_end;          /* = addr.port without a range */
+	uint16_t port_end; /* = addr.port without a range */
 	int32_t port_offset;
-	const char *path;           /* abstract: path[0] == '@' */
-	const char *host;           /* the host as written */
-	int fd;                     /* -1: none */
+	const char *path;                            /* abstract: path[0] == '@' */
+	const char *host;                            /* the host as written */
+	int fd;                                      /* -1: none */
 	bool is_any, is_abstract, is_udp, is_stream; /* is_stream: asked for by tcp@ or stream+ */
 };
 
 /* One address in @text, which is (a part of) word @word. Expands variables. 0, or -1 with the error said. */
-int cfg_address_parse(struct cfg_line *l, int word, const char *text, unsigned int flags, struct cfg_address *out);
+int cfg_address_parse(struct cfg_line *l, int word, const char *text, unsigned int flags,
+		      struct cfg_address *out);
 
 /* A comma list of addresses to listen on: struct bind_address appended to @out. 0 or -1. */
 int cfg_bind_addresses(struct cfg_line *l, int word, struct list *out);

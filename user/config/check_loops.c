@@ -45,10 +45,12 @@ static bool ip_is_local(const struct addr *ip)
 		struct sockaddr_storage ss = { 0 };
 		struct addr own;
 
-		if (!i->ifa_addr || (i->ifa_addr->sa_family != AF_INET && i->ifa_addr->sa_family != AF_INET6))
+		if (!i->ifa_addr ||
+		    (i->ifa_addr->sa_family != AF_INET && i->ifa_addr->sa_family != AF_INET6))
 			continue;
 		memcpy(&ss, i->ifa_addr,
-		       i->ifa_addr->sa_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof(struct sockaddr_in6));
+		       i->ifa_addr->sa_family == AF_INET ? sizeof(struct sockaddr_in)
+							 : sizeof(struct sockaddr_in6));
 		found = !addr_from_sockaddr(&own, &ss) && own.family == ip->family &&
 			!memcmp(own.ip, ip->ip, sizeof(own.ip));
 	}
@@ -61,7 +63,8 @@ static bool listener_accepts(const struct bind_address *a, const struct addr *to
 	if (a->is_udp || to->port < a->addr.port || to->port > a->port_end)
 		return false;
 	if (a->is_any || addr_is_any(&a->addr))
-		return (a->addr.family == to->family || a->addr.family == ADDR_IP6) && ip_is_local(to);
+		return (a->addr.family == to->family || a->addr.family == ADDR_IP6) &&
+		       ip_is_local(to);
 	return a->addr.family == to->family && !memcmp(a->addr.ip, to->ip, sizeof(to->ip));
 }
 
@@ -94,16 +97,20 @@ void check_warn_loops(struct config *cfg, struct diag *d)
 			char text[ADDR_TEXT_MAX];
 			const struct bind_conf *b;
 
-			if ((s->addr.family != ADDR_IP4 && s->addr.family != ADDR_IP6) || s->port_is_offset ||
-			    !port_is_in(&ports, s->addr.port))
+			if ((s->addr.family != ADDR_IP4 && s->addr.family != ADDR_IP6) ||
+			    s->port_is_offset || !port_is_in(&ports, s->addr.port))
 				continue;
 			b = listener_for(cfg, &s->addr);
 			if (b)
 				diag_warning(d, s->at,
-					     "%s '%s', server '%s': its address %s is one that %s '%s' listens on (%s:%d): connections come back here\n"
-					     "if this chain is on purpose, nothing is wrong; else correct the address or the port",
-					     proxy_kind(px), px->name, s->name, addr_text(&s->addr, text, sizeof(text)),
-					     proxy_kind(b->px), b->px->name, b->at.file, b->at.line);
+					     "%s '%s', server '%s': its address %s is one that %s "
+					     "'%s' listens on (%s:%d): connections come back here\n"
+					     "if this chain is on purpose, nothing is wrong; else "
+					     "correct the address or the port",
+					     proxy_kind(px), px->name, s->name,
+					     addr_text(&s->addr, text, sizeof(text)),
+					     proxy_kind(b->px), b->px->name, b->at.file,
+					     b->at.line);
 		}
 	}
 }

@@ -21,22 +21,28 @@ static void resolve_default_backend(struct config *cfg, struct diag *d, struct p
 	if (!be) {
 		bool is_frontend = config_find_proxy(cfg, px->default_backend_name, PX_FRONTEND);
 
-		diag_error(d, px->default_backend_at, "%s '%s': default_backend: %s '%s'", proxy_kind(px), px->name,
-			   is_frontend ? "this is a frontend, not a backend:" : "there is no backend", px->default_backend_name);
+		diag_error(d, px->default_backend_at, "%s '%s': default_backend: %s '%s'",
+			   proxy_kind(px), px->name,
+			   is_frontend ? "this is a frontend, not a backend:"
+				       : "there is no backend",
+			   px->default_backend_name);
 		return;
 	}
 	if (be->mode == MODE_HTTP && px->mode == MODE_TCP) {
 		diag_error(d, px->default_backend_at,
-			   "%s '%s' (mode tcp) cannot use %s '%s' (mode http, %s:%d): to turn a tcp connection into http is "
-			   "HAProxy's, lbd does not have it yet\nuse 'mode http' in both", proxy_kind(px), px->name,
-			   proxy_kind(be), be->name, be->at.file, be->at.line);
+			   "%s '%s' (mode tcp) cannot use %s '%s' (mode http, %s:%d): to turn a "
+			   "tcp connection into http is "
+			   "HAProxy's, lbd does not have it yet\nuse 'mode http' in both",
+			   proxy_kind(px), px->name, proxy_kind(be), be->name, be->at.file,
+			   be->at.line);
 		return;
 	}
 	if (be->mode != px->mode) {
 		diag_error(d, px->default_backend_at,
-			   "%s '%s' (mode %s) cannot use %s '%s' (mode %s, %s:%d): both must have the same mode", proxy_kind(px),
-			   px->name, proxy_mode_name(px->mode), proxy_kind(be), be->name, proxy_mode_name(be->mode), be->at.file,
-			   be->at.line);
+			   "%s '%s' (mode %s) cannot use %s '%s' (mode %s, %s:%d): both must have "
+			   "the same mode",
+			   proxy_kind(px), px->name, proxy_mode_name(px->mode), proxy_kind(be),
+			   be->name, proxy_mode_name(be->mode), be->at.file, be->at.line);
 		return;
 	}
 	px->default_backend = be;
@@ -53,8 +59,10 @@ static void check_bind_kinds(const struct proxy *px, struct diag *d)
 			if (x->is_udp == (px->mode == MODE_UDP))
 				continue;
 			diag_error(d, b->at,
-				   x->is_udp ? "%s '%s': 'bind %s' is for datagrams, which need 'mode udp', not 'mode %s'" :
-					       "%s '%s': 'bind %s' is no address for datagrams\nin 'mode %s' write udp@ADDRESS:PORT",
+				   x->is_udp ? "%s '%s': 'bind %s' is for datagrams, which need "
+					       "'mode udp', not 'mode %s'"
+					     : "%s '%s': 'bind %s' is no address for datagrams\nin "
+					       "'mode %s' write udp@ADDRESS:PORT",
 				   proxy_kind(px), px->name, b->spec, proxy_mode_name(px->mode));
 			break;
 		}
@@ -103,8 +111,10 @@ static void derive_proxy_ids(struct config *cfg, struct diag *d)
 	qsort(used, n, sizeof(*used), by_id);
 	for (size_t i = 1; i < n; i++)
 		if (used[i].id == used[i - 1].id)
-			diag_error(d, used[i].px->at, "%s '%s' has the same id %u as %s '%s' at %s:%d", proxy_kind(used[i].px),
-				   used[i].px->name, used[i].id, proxy_kind(used[i - 1].px), used[i - 1].px->name,
+			diag_error(d, used[i].px->at,
+				   "%s '%s' has the same id %u as %s '%s' at %s:%d",
+				   proxy_kind(used[i].px), used[i].px->name, used[i].id,
+				   proxy_kind(used[i - 1].px), used[i - 1].px->name,
 				   used[i - 1].px->at.file, used[i - 1].px->at.line);
 	list_for_each_entry(px, &cfg->proxies, node) {
 		if (px->uuid)
@@ -134,8 +144,11 @@ static void check_server_names(struct diag *d, const struct proxy *px, struct se
 	qsort(list, n, sizeof(*list), by_name);
 	for (int i = 1; i < n; i++)
 		if (!strcmp(list[i]->name, list[i - 1]->name))
-			diag_error(d, list[i]->at, "backend '%s', server '%s': there is another server of this name at %s:%d",
-				   px->name, list[i]->name, list[i - 1]->at.file, list[i - 1]->at.line);
+			diag_error(d, list[i]->at,
+				   "backend '%s', server '%s': there is another server of this "
+				   "name at %s:%d",
+				   px->name, list[i]->name, list[i - 1]->at.file,
+				   list[i - 1]->at.line);
 }
 
 static void derive_server_ids(struct diag *d, struct proxy *px, uint32_t *id, struct server **list)
@@ -152,8 +165,11 @@ static void derive_server_ids(struct diag *d, struct proxy *px, uint32_t *id, st
 
 		while (first < dup && list[first]->puid != list[dup]->puid)
 			first++;
-		diag_error(d, list[dup]->at, "backend '%s', server '%s': id %u is already used by server '%s' at %s:%d", px->name,
-			   list[dup]->name, list[dup]->puid, list[first]->name, list[first]->at.file, list[first]->at.line);
+		diag_error(
+			d, list[dup]->at,
+			"backend '%s', server '%s': id %u is already used by server '%s' at %s:%d",
+			px->name, list[dup]->name, list[dup]->puid, list[first]->name,
+			list[first]->at.file, list[first]->at.line);
 		return;
 	}
 	n = 0;

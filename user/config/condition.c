@@ -186,21 +186,26 @@ static int parse_predicate(struct cond_parser *c)
 	int args = 0;
 
 	if (!pred)
-		return cond_fail(c, at, "no such predicate; there are defined, enabled, feature, streq, strneq, strstr, "
-					"version_atleast, version_before, and numbers");
+		return cond_fail(c, at,
+				 "no such predicate; there are defined, enabled, feature, streq, "
+				 "strneq, strstr, "
+				 "version_atleast, version_before, and numbers");
 	c->p += n;
 	if (*c->p != '(')
 		return cond_fail(c, c->p, arena_printf(c->arena, "expected '(': %s", pred->usage));
 	do {
 		c->p++;
 		if (args == pred->args)
-			return cond_fail(c, c->p, arena_printf(c->arena, "too many arguments: %s", pred->usage));
+			return cond_fail(c, c->p,
+					 arena_printf(c->arena, "too many arguments: %s",
+						      pred->usage));
 		arg[args++] = parse_arg(c);
 	} while (*c->p == ',');
 	if (*c->p != ')')
 		return cond_fail(c, c->p, "expected ')' behind the arguments");
 	if (args < pred->args)
-		return cond_fail(c, c->p, arena_printf(c->arena, "too few arguments: %s", pred->usage));
+		return cond_fail(c, c->p,
+				 arena_printf(c->arena, "too few arguments: %s", pred->usage));
 	c->p++;
 	return c->quiet ? 0 : pred->eval(arg);
 }
@@ -286,7 +291,9 @@ int condition_eval(struct arena *a, const char *text, const char **error, const 
 	v = parse_or(&c);
 	skip_space(&c);
 	if (v >= 0 && *c.p)
-		v = cond_fail(&c, c.p, "unexpected text behind the condition; join conditions with && or ||");
+		v = cond_fail(
+			&c, c.p,
+			"unexpected text behind the condition; join conditions with && or ||");
 	*error = c.error;
 	*error_at = c.error_at;
 	return v < 0 ? -1 : v;
@@ -310,8 +317,8 @@ static int line_condition(struct reader *r)
 
 		for (int i = 1; i < l->nwords && seen + l->words[i].n < offset; i++, word = i)
 			seen += l->words[i].n + 1;
-		cfg_error(l, word < l->nwords ? word : l->nwords, "%s: %s%s%s%s", l->words[0].z, error, *at ? " (at '" : "",
-			  *at ? at : "", *at ? "')" : "");
+		cfg_error(l, word < l->nwords ? word : l->nwords, "%s: %s%s%s%s", l->words[0].z,
+			  error, *at ? " (at '" : "", *at ? at : "", *at ? "')" : "");
 	}
 	strbuf_fini(&b);
 	return v;
@@ -330,12 +337,15 @@ static void do_if(struct reader *r, struct cond_stack *s)
 	int value;
 
 	if (s->depth == COND_DEPTH_MAX) {
-		cfg_error(&r->line, 0, "'.if' blocks are nested too deeply, at most %d levels", COND_DEPTH_MAX);
+		cfg_error(&r->line, 0, "'.if' blocks are nested too deeply, at most %d levels",
+			  COND_DEPTH_MAX);
 		return;
 	}
 	value = outer_skips ? 0 : line_condition(r);
 	v = &s->level[s->depth++];
-	*v = (struct cond_level){ .active = value > 0, .taken = outer_skips || value != 0, .at = r->line.at };
+	*v = (struct cond_level){ .active = value > 0,
+				  .taken = outer_skips || value != 0,
+				  .at = r->line.at };
 }
 
 static void do_elif(struct reader *r, struct cond_stack *s)
@@ -343,7 +353,9 @@ static void do_elif(struct reader *r, struct cond_stack *s)
 	struct cond_level *v = s->depth ? &s->level[s->depth - 1] : NULL;
 
 	if (!v || v->in_else) {
-		cfg_error(&r->line, 0, v ? "'.elif' stands behind the block's '.else'" : "'.elif' without '.if'");
+		cfg_error(&r->line, 0,
+			  v ? "'.elif' stands behind the block's '.else'"
+			    : "'.elif' without '.if'");
 		return;
 	}
 	v->active = false;
@@ -361,7 +373,8 @@ static void do_else(struct reader *r, struct cond_stack *s)
 
 	no_arguments(&r->line);
 	if (!v || v->in_else) {
-		cfg_error(&r->line, 0, v ? "a second '.else' in one '.if' block" : "'.else' without '.if'");
+		cfg_error(&r->line, 0,
+			  v ? "a second '.else' in one '.if' block" : "'.else' without '.if'");
 		return;
 	}
 	v->active = !v->taken;
@@ -382,8 +395,8 @@ static void do_message(struct reader *r, enum diag_level level)
 	struct cfg_line *l = &r->line;
 
 	if (l->nwords > 2)
-		cfg_error(l, 2, "unexpected '%s' behind '%s'; put a message with spaces in quotes", l->words[2].z,
-			  l->words[0].z);
+		cfg_error(l, 2, "unexpected '%s' behind '%s'; put a message with spaces in quotes",
+			  l->words[2].z, l->words[0].z);
 	else
 		diag_add(l->diag, level, l->at, "%s", l->nwords > 1 ? l->words[1].z : "");
 }
@@ -416,8 +429,9 @@ static const struct directive {
 	const char *name;
 	void (*run)(struct reader *r, struct cond_stack *s);
 } directives[] = {
-	{ ".if", do_if },	  { ".elif", do_elif },	      { ".else", do_else },   { ".endif", do_endif },
-	{ ".notice", do_notice }, { ".warning", do_warning }, { ".alert", do_alert }, { ".diag", do_diag },
+	{ ".if", do_if },       { ".elif", do_elif },     { ".else", do_else },
+	{ ".endif", do_endif }, { ".notice", do_notice }, { ".warning", do_warning },
+	{ ".alert", do_alert }, { ".diag", do_diag },
 };
 
 bool condition_line(struct reader *r, struct cond_stack *s)
@@ -430,7 +444,9 @@ bool condition_line(struct reader *r, struct cond_stack *s)
 	}
 	if (condition_skips(s))
 		return true;
-	cfg_error(&r->line, 0, "unknown directive '%s'; there are .if .elif .else .endif .notice .warning .alert .diag",
+	cfg_error(&r->line, 0,
+		  "unknown directive '%s'; there are .if .elif .else .endif .notice .warning "
+		  ".alert .diag",
 		  r->line.words[0].z);
 	return true;
 }

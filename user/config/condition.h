@@ -11,10 +11,10 @@
 #define COND_DEPTH_MAX 32
 
 struct cond_level {
-	bool active;      /* lines of this branch are read */
-	bool taken;       /* a branch of this block was, or lies in a skipped block: no other will be */
+	bool active; /* lines of this branch are read */
+	bool taken;  /* a branch of this block was, or lies in a skipped block: no other will be */
 	bool in_else;
-	struct place at;  /* of the `.if` */
+	struct place at; /* of the `.if` */
 };
 
 struct cond_stack {

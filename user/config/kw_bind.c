@@ -30,12 +30,17 @@ struct bind_conf *bind_conf_new(struct cfg_line *l, const char *spec)
 	return b;
 }
 
-static void note_bind_use(struct cfg_line *l, struct bind_conf *b, const struct bind_option *o, int word)
+static void note_bind_use(struct cfg_line *l, struct bind_conf *b, const struct bind_option *o,
+			  int word)
 {
 	struct cfg_use *u = ARENA_NEW(l->arena, struct cfg_use);
 
-	*u = (struct cfg_use){ .kind = "bind-option", .name = o->name, .kernel = o->kernel, .kernel_says = o->kernel_says,
-			       .at = cfg_place(l, word), .bind = b };
+	*u = (struct cfg_use){ .kind = "bind-option",
+			       .name = o->name,
+			       .kernel = o->kernel,
+			       .kernel_says = o->kernel_says,
+			       .at = cfg_place(l, word),
+			       .bind = b };
 	list_add_tail(&b->uses, &u->node);
 }
 
@@ -44,10 +49,12 @@ static int unknown_option(struct cfg_line *l, int i)
 	const char *word = l->words[i].z, *near;
 
 	if (haproxy_knows("bind-option", word))
-		return cfg_error(l, i, "the bind option '%s' is HAProxy's, lbd does not have it yet", word);
+		return cfg_error(
+			l, i, "the bind option '%s' is HAProxy's, lbd does not have it yet", word);
 	near = registry_nearest_bind_option(word);
 	if (near)
-		return cfg_error(l, i, "'%s' is no option of a bind line; did you mean '%s'?", word, near);
+		return cfg_error(l, i, "'%s' is no option of a bind line; did you mean '%s'?", word,
+				 near);
 	return cfg_error(l, i, "'%s' is no option of a bind line", word);
 }
 
@@ -88,9 +95,10 @@ int bind_old_form(struct cfg_line *l, int word)
 {
 	struct bind_conf *b = bind_conf_new(l, l->words[word].z);
 
-	diag_warning_once(l->diag, "section with address", cfg_place(l, word),
-			  "an address on the '%s' line is an old form: write 'bind %s' on a line of its own", l->words[0].z,
-			  l->words[word].z);
+	diag_warning_once(
+		l->diag, "section with address", cfg_place(l, word),
+		"an address on the '%s' line is an old form: write 'bind %s' on a line of its own",
+		l->words[0].z, l->words[word].z);
 	if (cfg_bind_addresses(l, word, &b->addresses))
 		return -1;
 	list_add_tail(&l->px->binds, &b->node);
@@ -121,8 +129,8 @@ static int take_number(struct cfg_line *l, int *i, int64_t min, int64_t max, int
 	if (!z)
 		return -1;
 	if (parse_i64(slice_z(z), min, max, out))
-		return cfg_error(l, at + 1, "'%s' must be %lld..%lld, not '%s'", l->words[at].z, (long long)min, (long long)max,
-				 z);
+		return cfg_error(l, at + 1, "'%s' must be %lld..%lld, not '%s'", l->words[at].z,
+				 (long long)min, (long long)max, z);
 	return 0;
 }
 
@@ -223,7 +231,10 @@ static int opt_tcp_ut(struct cfg_line *l, int *i, struct bind_conf *b)
 	if (!z)
 		return -1;
 	if (parse_time_ms(slice_z(z), &b->tcp_ut_ms))
-		return cfg_error(l, at + 1, "'tcp-ut' takes a time, not '%s': a number and us, ms (default), s, m, h or d", z);
+		return cfg_error(l, at + 1,
+				 "'tcp-ut' takes a time, not '%s': a number and us, ms (default), "
+				 "s, m, h or d",
+				 z);
 	return 0;
 }
 
@@ -310,50 +321,74 @@ static int opt_shards(struct cfg_line *l, int *i, struct bind_conf *b)
 	else if (!parse_i64(slice_z(z), 1, 1000, &v))
 		b->shards = (int)v;
 	else
-		return cfg_error(l, at + 1, "'shards' takes 1..1000, 'by-thread' or 'by-group', not '%s'", z);
+		return cfg_error(l, at + 1,
+				 "'shards' takes 1..1000, 'by-thread' or 'by-group', not '%s'", z);
 	return 0;
 }
 
 static const struct bind_option options[] = {
-	{ "name", opt_name, KERNEL_EXACT, NULL, "name <name>", "Name of the listener in statistics." },
-	{ "id", opt_id, KERNEL_EXACT, NULL, "id <number>", "Number of the listener in statistics." },
-	{ "maxconn", opt_maxconn, KERNEL_APPROX, "a listener's maxconn limits what passes through the daemon",
-	  "maxconn <number>", "Most concurrent connections of this listener." },
-	{ "backlog", opt_backlog, KERNEL_EXACT, NULL, "backlog <number>", "Length of the socket's queue." },
-	{ "interface", opt_interface, KERNEL_NEVER, "the program cannot tell a service by its interface yet",
-	  "interface <name>", "Only connections that came in through this interface." },
+	{ "name", opt_name, KERNEL_EXACT, NULL, "name <name>",
+	  "Name of the listener in statistics." },
+	{ "id", opt_id, KERNEL_EXACT, NULL, "id <number>",
+	  "Number of the listener in statistics." },
+	{ "maxconn", opt_maxconn, KERNEL_APPROX,
+	  "a listener's maxconn limits what passes through the daemon", "maxconn <number>",
+	  "Most concurrent connections of this listener." },
+	{ "backlog", opt_backlog, KERNEL_EXACT, NULL, "backlog <number>",
+	  "Length of the socket's queue." },
+	{ "interface", opt_interface, KERNEL_NEVER,
+	  "the program cannot tell a service by its interface yet", "interface <name>",
+	  "Only connections that came in through this interface." },
 	{ "v4v6", opt_v4v6, KERNEL_EXACT, NULL, "v4v6", "An IPv6 wildcard also takes IPv4." },
 	{ "v6only", opt_v6only, KERNEL_EXACT, NULL, "v6only", "An IPv6 wildcard takes IPv6 only." },
-	{ "transparent", opt_transparent, KERNEL_NEVER, "addresses that are not this host's need a socket", "transparent",
+	{ "transparent", opt_transparent, KERNEL_NEVER,
+	  "addresses that are not this host's need a socket", "transparent",
 	  "Listens on addresses that are not this host's (IP_TRANSPARENT)." },
 	{ "tfo", opt_tfo, KERNEL_EXACT, NULL, "tfo", "TCP fast open." },
-	{ "defer-accept", opt_defer_accept, KERNEL_EXACT, NULL, "defer-accept", "Wakes up only once data has come." },
-	{ "mss", opt_mss, KERNEL_NEVER, "the segment size is agreed between client and server themselves", "mss <bytes>",
+	{ "defer-accept", opt_defer_accept, KERNEL_EXACT, NULL, "defer-accept",
+	  "Wakes up only once data has come." },
+	{ "mss", opt_mss, KERNEL_NEVER,
+	  "the segment size is agreed between client and server themselves", "mss <bytes>",
 	  "Largest segment size to announce." },
 	{ "tcp-ut", opt_tcp_ut, KERNEL_NEVER, "only a socket has a user timeout", "tcp-ut <time>",
 	  "Longest time data may stay unacknowledged." },
-	{ "proto", opt_proto, KERNEL_HTTP, NULL, "proto <name>", "Protocol to expect instead of the mode's own: h1, h2." },
+	{ "proto", opt_proto, KERNEL_HTTP, NULL, "proto <name>",
+	  "Protocol to expect instead of the mode's own: h1, h2." },
 	{ "uid", opt_uid, KERNEL_EXACT, NULL, "uid <number>", "Owner of a unix socket." },
 	{ "gid", opt_gid, KERNEL_EXACT, NULL, "gid <number>", "Group of a unix socket." },
 	{ "user", opt_user, KERNEL_EXACT, NULL, "user <name>", "Owner of a unix socket, by name." },
-	{ "group", opt_group, KERNEL_EXACT, NULL, "group <name>", "Group of a unix socket, by name." },
+	{ "group", opt_group, KERNEL_EXACT, NULL, "group <name>",
+	  "Group of a unix socket, by name." },
 	{ "mode", opt_mode, KERNEL_EXACT, NULL, "mode <octal>", "Permissions of a unix socket." },
 	{ "shards", opt_shards, KERNEL_EXACT, NULL, "shards <number>|by-thread|by-group",
 	  "Listening sockets per address: one shared by all threads, or one per thread." },
 };
 
 static const struct cfg_keyword rows[] = {
-	{ "bind", CFG_FRONTEND, parse_bind, KERNEL_EXACT, NULL, "bind <address>:<port>[,...] [option ...]",
-	  "Where a frontend listens." },
+	{ "bind", CFG_FRONTEND, parse_bind, KERNEL_EXACT, NULL,
+	  "bind <address>:<port>[,...] [option ...]", "Where a frontend listens." },
 };
 
 /* The forms that address.c reads, by the names that HAProxy's manual gives them. */
 static void walk_addresses(void (*emit)(void *ctx, const char *kind, const char *name), void *ctx)
 {
 	static const char *const forms[] = {
-		"ADDR:PORT", "*:PORT", ":PORT", "ADDR:LOW-HIGH (port range)", "ADDR1:P1,ADDR2:P2 (list on one line)", "[IPv6]:PORT",
-		"ipv4@", "ipv6@", "unix@ or /path", "abns@", "fd@N", "${ENV}", "server ADDR (no port = same port)",
-		"server ADDR:+OFFSET", "server ADDR:-OFFSET", "host name resolved at start",
+		"ADDR:PORT",
+		"*:PORT",
+		":PORT",
+		"ADDR:LOW-HIGH (port range)",
+		"ADDR1:P1,ADDR2:P2 (list on one line)",
+		"[IPv6]:PORT",
+		"ipv4@",
+		"ipv6@",
+		"unix@ or /path",
+		"abns@",
+		"fd@N",
+		"${ENV}",
+		"server ADDR (no port = same port)",
+		"server ADDR:+OFFSET",
+		"server ADDR:-OFFSET",
+		"host name resolved at start",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(forms); i++)

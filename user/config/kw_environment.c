@@ -51,16 +51,20 @@ static int parse_resetenv(struct cfg_line *l)
 		if (is_kept(l, environ[i]))
 			i++;
 		else
-			unsetenv(arena_dup(l->arena, slice_make(environ[i], strcspn(environ[i], "="))).p);
+			unsetenv(arena_dup(l->arena,
+					   slice_make(environ[i], strcspn(environ[i], "=")))
+					 .p);
 	}
 	return 0;
 }
 
 static const struct cfg_keyword rows[] = {
-	{ "setenv", CFG_GLOBAL, parse_setenv, KERNEL_EXACT, NULL, "setenv <name> <value>", "Sets an environment variable." },
+	{ "setenv", CFG_GLOBAL, parse_setenv, KERNEL_EXACT, NULL, "setenv <name> <value>",
+	  "Sets an environment variable." },
 	{ "presetenv", CFG_GLOBAL, parse_setenv, KERNEL_EXACT, NULL, "presetenv <name> <value>",
 	  "Sets an environment variable that is not set yet." },
-	{ "unsetenv", CFG_GLOBAL, parse_unsetenv, KERNEL_EXACT, NULL, "unsetenv <name> ...", "Removes environment variables." },
+	{ "unsetenv", CFG_GLOBAL, parse_unsetenv, KERNEL_EXACT, NULL, "unsetenv <name> ...",
+	  "Removes environment variables." },
 	{ "resetenv", CFG_GLOBAL, parse_resetenv, KERNEL_EXACT, NULL, "resetenv [<name> ...]",
 	  "Removes all environment variables but those listed." },
 };

@@ -26,7 +26,8 @@ static int parse_text(struct cfg_line *l, size_t offset, const char *usage)
 	return 0;
 }
 
-static int parse_number(struct cfg_line *l, size_t offset, int64_t min, int64_t max, const char *usage)
+static int parse_number(struct cfg_line *l, size_t offset, int64_t min, int64_t max,
+			const char *usage)
 {
 	int64_t v;
 
@@ -36,14 +37,14 @@ static int parse_number(struct cfg_line *l, size_t offset, int64_t min, int64_t 
 	return 0;
 }
 
-#define TEXT(fn, field, usage)                                                 \
-	static int fn(struct cfg_line *l)                                      \
-	{                                                                      \
-		return parse_text(l, offsetof(struct global, field), usage);   \
+#define TEXT(fn, field, usage)                                               \
+	static int fn(struct cfg_line *l)                                    \
+	{                                                                    \
+		return parse_text(l, offsetof(struct global, field), usage); \
 	}
-#define NUMBER(fn, field, min, max, usage)                                     \
-	static int fn(struct cfg_line *l)                                      \
-	{                                                                      \
+#define NUMBER(fn, field, min, max, usage)                                               \
+	static int fn(struct cfg_line *l)                                                \
+	{                                                                                \
 		return parse_number(l, offsetof(struct global, field), min, max, usage); \
 	}
 
@@ -79,7 +80,8 @@ static int parse_user(struct cfg_line *l)
 		return -1;
 	pw = getpwnam(cfg_arg(l, 0));
 	if (!pw)
-		return cfg_error(l, l->first_arg, "there is no user '%s' on this machine", cfg_arg(l, 0));
+		return cfg_error(l, l->first_arg, "there is no user '%s' on this machine",
+				 cfg_arg(l, 0));
 	global_of(l)->user = cfg_arg(l, 0);
 	global_of(l)->uid = pw->pw_uid;
 	return 0;
@@ -93,7 +95,8 @@ static int parse_group(struct cfg_line *l)
 		return -1;
 	gr = getgrnam(cfg_arg(l, 0));
 	if (!gr)
-		return cfg_error(l, l->first_arg, "there is no group '%s' on this machine", cfg_arg(l, 0));
+		return cfg_error(l, l->first_arg, "there is no group '%s' on this machine",
+				 cfg_arg(l, 0));
 	global_of(l)->group = cfg_arg(l, 0);
 	global_of(l)->gid = gr->gr_gid;
 	return 0;
@@ -106,7 +109,9 @@ static int parse_node(struct cfg_line *l)
 	if (cfg_want_args(l, 1, 1, "node <name>"))
 		return -1;
 	if (!*name || strchr(name, ':') || config_bad_name_char(name))
-		return cfg_error(l, l->first_arg, "'node' takes a name of letters, digits, '.', '-' and '_', not '%s'", name);
+		return cfg_error(
+			l, l->first_arg,
+			"'node' takes a name of letters, digits, '.', '-' and '_', not '%s'", name);
 	global_of(l)->node = name;
 	return 0;
 }
@@ -125,7 +130,9 @@ static int parse_master_worker(struct cfg_line *l)
 	if (cfg_want_args(l, 0, 1, "master-worker [no-exit-on-failure]"))
 		return -1;
 	if (cfg_argc(l))
-		return cfg_error(l, l->first_arg, "'master-worker %s' is HAProxy's, lbd does not have it yet", cfg_arg(l, 0));
+		return cfg_error(l, l->first_arg,
+				 "'master-worker %s' is HAProxy's, lbd does not have it yet",
+				 cfg_arg(l, 0));
 	global_of(l)->master_worker = true;
 	return 0;
 }
@@ -191,34 +198,50 @@ static int parse_hard_stop_after(struct cfg_line *l)
 	return cfg_arg_time(l, 0, &global_of(l)->hard_stop_after_ms);
 }
 
-#define PROCESS(name, parse, usage, help) { name, CFG_GLOBAL, parse, KERNEL_EXACT, NULL, usage, help }
-#define NO_EFFECT(name, help) { name, CFG_GLOBAL, parse_no_poller, KERNEL_EXACT, NULL, name, help, CFG_EFFECT_NONE }
+#define PROCESS(name, parse, usage, help)                                \
+	{                                                                \
+		name, CFG_GLOBAL, parse, KERNEL_EXACT, NULL, usage, help \
+	}
+#define NO_EFFECT(name, help)                                                                      \
+	{                                                                                          \
+		name, CFG_GLOBAL, parse_no_poller, KERNEL_EXACT, NULL, name, help, CFG_EFFECT_NONE \
+	}
 
 static const struct cfg_keyword rows[] = {
 	PROCESS("maxconn", parse_maxconn, "maxconn <number>",
-		"Most concurrent connections of the process; default: what the limit of descriptors allows."),
-	PROCESS("nbthread", parse_nbthread, "nbthread <number>", "Worker threads; default: one per CPU the process may use."),
-	PROCESS("ulimit-n", parse_ulimit_n, "ulimit-n <number>", "Limit of descriptors; default: what maxconn needs."),
-	PROCESS("chroot", parse_chroot, "chroot <directory>", "Changes the root directory before privileges are dropped."),
+		"Most concurrent connections of the process; default: what the limit of "
+		"descriptors allows."),
+	PROCESS("nbthread", parse_nbthread, "nbthread <number>",
+		"Worker threads; default: one per CPU the process may use."),
+	PROCESS("ulimit-n", parse_ulimit_n, "ulimit-n <number>",
+		"Limit of descriptors; default: what maxconn needs."),
+	PROCESS("chroot", parse_chroot, "chroot <directory>",
+		"Changes the root directory before privileges are dropped."),
 	PROCESS("user", parse_user, "user <name>", "User to become once everything is bound."),
 	PROCESS("group", parse_group, "group <name>", "Group to become once everything is bound."),
 	PROCESS("uid", parse_uid, "uid <number>", "User to become, by number."),
 	PROCESS("gid", parse_gid, "gid <number>", "Group to become, by number."),
-	PROCESS("pidfile", parse_pidfile, "pidfile <file>", "File to write the process's number into."),
+	PROCESS("pidfile", parse_pidfile, "pidfile <file>",
+		"File to write the process's number into."),
 	PROCESS("daemon", parse_daemon, "daemon", "Goes into the background."),
 	PROCESS("master-worker", parse_master_worker, "master-worker",
 		"A master starts the process that serves, and reloads it on SIGUSR2; as -W."),
 	PROCESS("quiet", parse_quiet, "quiet", "Says nothing at start but errors."),
 	PROCESS("debug", parse_debug, "debug", "Stays in the foreground, as -d."),
 	PROCESS("node", parse_node, "node <name>", "Name of this machine for the statistics page."),
-	PROCESS("localpeer", parse_localpeer, "localpeer <name>", "Name of this peer; default: the host's name."),
-	PROCESS("description", parse_description, "description <text>", "Text for the statistics page."),
+	PROCESS("localpeer", parse_localpeer, "localpeer <name>",
+		"Name of this peer; default: the host's name."),
+	PROCESS("description", parse_description, "description <text>",
+		"Text for the statistics page."),
 	PROCESS("hard-stop-after", parse_hard_stop_after, "hard-stop-after <time>",
 		"Longest time that a soft stop may take."),
 	PROCESS("nosplice", parse_nosplice, "nosplice", "Never uses splice(2)."),
-	PROCESS("zero-warning", parse_zero_warning, "zero-warning", "Does not start when there is a warning."),
-	PROCESS("set-dumpable", parse_set_dumpable, "set-dumpable", "Core dumps stay possible after privileges are dropped."),
-	{ "strict-limits", CFG_GLOBAL, parse_strict_limits, KERNEL_EXACT, NULL, "[no] strict-limits",
+	PROCESS("zero-warning", parse_zero_warning, "zero-warning",
+		"Does not start when there is a warning."),
+	PROCESS("set-dumpable", parse_set_dumpable, "set-dumpable",
+		"Core dumps stay possible after privileges are dropped."),
+	{ "strict-limits", CFG_GLOBAL, parse_strict_limits, KERNEL_EXACT, NULL,
+	  "[no] strict-limits",
 	  "Does not start when the limit of descriptors cannot be had (default).", CFG_CAN_NEGATE },
 	NO_EFFECT("nopoll", "lbd never uses poll()."),
 	NO_EFFECT("nokqueue", "There is no kqueue on Linux."),

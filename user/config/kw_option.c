@@ -39,11 +39,13 @@ static int parse_old_redispatch(struct cfg_line *l)
 }
 
 static const struct cfg_keyword rows[] = {
-	{ "option persist", CFG_DEFAULTS | CFG_BACKEND, parse_persist, KERNEL_EXACT, NULL, "[no] option persist",
-	  "A connection that belongs to a server is tried there even when it is down.", CFG_CAN_NEGATE },
+	{ "option persist", CFG_DEFAULTS | CFG_BACKEND, parse_persist, KERNEL_EXACT, NULL,
+	  "[no] option persist",
+	  "A connection that belongs to a server is tried there even when it is down.",
+	  CFG_CAN_NEGATE },
 	{ "redispatch", CFG_DEFAULTS | CFG_BACKEND, parse_old_redispatch, KERNEL_APPROX,
-	  "a client that repeats its SYN gets another server only once the first is seen down", "redispatch",
-	  "write 'option redispatch'", CFG_CAN_NEGATE | CFG_DEPRECATED },
+	  "a client that repeats its SYN gets another server only once the first is seen down",
+	  "redispatch", "write 'option redispatch'", CFG_CAN_NEGATE | CFG_DEPRECATED },
 };
 
 void kw_option_init(void)

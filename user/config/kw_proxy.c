@@ -27,11 +27,12 @@ static int parse_mode(struct cfg_line *l)
 			continue;
 		l->px->mode = modes[i].mode;
 		if (modes[i].old)
-			diag_warning_once(l->diag, "mode health", cfg_place(l, 1), "'mode health' is an old form: %s",
-					  modes[i].old);
+			diag_warning_once(l->diag, "mode health", cfg_place(l, 1),
+					  "'mode health' is an old form: %s", modes[i].old);
 		return 0;
 	}
-	return cfg_error(l, l->first_arg, "there is no mode '%s', only tcp, http, udp and health", cfg_arg(l, 0));
+	return cfg_error(l, l->first_arg, "there is no mode '%s', only tcp, http, udp and health",
+			 cfg_arg(l, 0));
 }
 
 static int parse_u32(struct cfg_line *l, int64_t min, const char *usage, uint32_t *out)
@@ -114,7 +115,8 @@ static const struct cfg_keyword rows[] = {
 	{ "mode", CFG_ANY_PROXY, parse_mode, KERNEL_EXACT, NULL, "mode tcp|http|udp|health",
 	  "What the proxy understands of its traffic; default tcp." },
 	{ "maxconn", FE, parse_maxconn, KERNEL_APPROX,
-	  "a frontend's maxconn limits what passes through the daemon, not flows of the kernel", "maxconn <number>",
+	  "a frontend's maxconn limits what passes through the daemon, not flows of the kernel",
+	  "maxconn <number>",
 	  "Most concurrent connections of a frontend; further ones wait in the system's backlog." },
 	{ "backlog", FE, parse_backlog, KERNEL_EXACT, NULL, "backlog <number>",
 	  "Length of the listening sockets' queues; default: maxconn." },
@@ -122,14 +124,16 @@ static const struct cfg_keyword rows[] = {
 	  "Number of connections of a backend at which its servers' minconn reaches maxconn." },
 	{ "id", CFG_FRONTEND | CFG_BACKEND, parse_id, KERNEL_EXACT, NULL, "id <number>",
 	  "Number of the proxy in statistics; default: the first free one." },
-	{ "retries", BE, parse_retries, KERNEL_APPROX, "the client repeats its own SYN", "retries <number>",
-	  "Further connection attempts after a failed one; default 3." },
-	{ "default_backend", FE, parse_default_backend, KERNEL_EXACT, NULL, "default_backend <name>",
-	  "Backend for what no use_backend rule takes." },
+	{ "retries", BE, parse_retries, KERNEL_APPROX, "the client repeats its own SYN",
+	  "retries <number>", "Further connection attempts after a failed one; default 3." },
+	{ "default_backend", FE, parse_default_backend, KERNEL_EXACT, NULL,
+	  "default_backend <name>", "Backend for what no use_backend rule takes." },
 	{ "description", CFG_ANY_PROXY, parse_description, KERNEL_EXACT, NULL, "description <text>",
 	  "Text for the statistics page." },
-	{ "disabled", CFG_ANY_PROXY, parse_disabled, KERNEL_EXACT, NULL, "disabled", "The proxy is not started." },
-	{ "enabled", CFG_ANY_PROXY, parse_enabled, KERNEL_EXACT, NULL, "enabled", "Takes back an inherited 'disabled'." },
+	{ "disabled", CFG_ANY_PROXY, parse_disabled, KERNEL_EXACT, NULL, "disabled",
+	  "The proxy is not started." },
+	{ "enabled", CFG_ANY_PROXY, parse_enabled, KERNEL_EXACT, NULL, "enabled",
+	  "Takes back an inherited 'disabled'." },
 };
 
 static void walk_modes(void (*emit)(void *ctx, const char *kind, const char *name), void *ctx)

@@ -11,12 +11,17 @@
 
 #define SERVER_USAGE "server <name> <address>[:<port>] [option ...]"
 
-static void note_server_use(struct cfg_line *l, struct server *s, const struct server_option *o, int word)
+static void note_server_use(struct cfg_line *l, struct server *s, const struct server_option *o,
+			    int word)
 {
 	struct cfg_use *u = ARENA_NEW(l->arena, struct cfg_use);
 
-	*u = (struct cfg_use){ .kind = "server-option", .name = o->name, .kernel = o->kernel, .kernel_says = o->kernel_says,
-			       .at = cfg_place(l, word), .server = s };
+	*u = (struct cfg_use){ .kind = "server-option",
+			       .name = o->name,
+			       .kernel = o->kernel,
+			       .kernel_says = o->kernel_says,
+			       .at = cfg_place(l, word),
+			       .server = s };
 	list_add_tail(&s->uses, &u->node);
 }
 
@@ -25,10 +30,13 @@ static int unknown_option(struct cfg_line *l, int i)
 	const char *word = l->words[i].z, *near;
 
 	if (haproxy_knows("server-option", word))
-		return cfg_error(l, i, "the server option '%s' is HAProxy's, lbd does not have it yet", word);
+		return cfg_error(l, i,
+				 "the server option '%s' is HAProxy's, lbd does not have it yet",
+				 word);
 	near = registry_nearest_server_option(word);
 	if (near)
-		return cfg_error(l, i, "'%s' is no option of a server line; did you mean '%s'?", word, near);
+		return cfg_error(l, i, "'%s' is no option of a server line; did you mean '%s'?",
+				 word, near);
 	return cfg_error(l, i, "'%s' is no option of a server line", word);
 }
 
@@ -54,7 +62,8 @@ static int parse_options(struct cfg_line *l, int i, struct server *s)
 
 static int take_address(struct cfg_line *l, int word, struct server *s)
 {
-	const unsigned int flags = CFG_ADDR_PORT | CFG_ADDR_OFFSET | CFG_ADDR_NAME | CFG_ADDR_UNIX | CFG_ADDR_UDP | CFG_ADDR_STAR;
+	const unsigned int flags = CFG_ADDR_PORT | CFG_ADDR_OFFSET | CFG_ADDR_NAME | CFG_ADDR_UNIX |
+				   CFG_ADDR_UDP | CFG_ADDR_STAR;
 	struct cfg_address x;
 
 	if (cfg_address_parse(l, word, l->words[word].z, flags, &x))
@@ -84,7 +93,8 @@ static void inherit_uses(struct cfg_line *l, struct server *s)
 	}
 }
 
-static struct server *new_server(struct cfg_line *l, const char *name, int address_word, int options_word)
+static struct server *new_server(struct cfg_line *l, const char *name, int address_word,
+				 int options_word)
 {
 	struct server *s = server_new(l->cfg, l->px, name, l->at);
 
@@ -105,7 +115,9 @@ static int parse_server(struct cfg_line *l)
 	bad = config_bad_name_char(name);
 	if (bad)
 		return cfg_error(l, l->first_arg,
-				 "server '%s': '%c' may not stand in a name, only letters, digits, '-', '_', '.' and ':'", name, *bad);
+				 "server '%s': '%c' may not stand in a name, only letters, digits, "
+				 "'-', '_', '.' and ':'",
+				 name, *bad);
 	return new_server(l, name, l->first_arg + 1, l->first_arg + 2) ? 0 : -1;
 }
 
@@ -127,8 +139,9 @@ static int take_range(struct cfg_line *l, int word, int64_t *lo, int64_t *hi)
 	const char *z = l->words[word].z, *dash = strchr(z, '-');
 
 	*lo = 1;
-	if (dash ? parse_i64(slice_make(z, dash - z), 0, 100000, lo) || parse_i64(slice_z(dash + 1), *lo, *lo + 99999, hi) :
-		   parse_i64(slice_z(z), 1, 100000, hi))
+	if (dash ? parse_i64(slice_make(z, dash - z), 0, 100000, lo) ||
+			    parse_i64(slice_z(dash + 1), *lo, *lo + 99999, hi)
+		 : parse_i64(slice_z(z), 1, 100000, hi))
 		return cfg_error(l, word, "'%s' is no range of servers: a number, or LOW-HIGH", z);
 	return 0;
 }
@@ -137,7 +150,9 @@ static int parse_server_template(struct cfg_line *l)
 {
 	int64_t lo, hi;
 
-	if (cfg_want_args(l, 3, -1, "server-template <prefix> <number>|<low>-<high> <address>[:<port>] [option ...]") ||
+	if (cfg_want_args(l, 3, -1,
+			  "server-template <prefix> <number>|<low>-<high> <address>[:<port>] "
+			  "[option ...]") ||
 	    take_range(l, l->first_arg + 1, &lo, &hi))
 		return -1;
 	for (int64_t i = lo; i <= hi; i++) {
@@ -174,9 +189,11 @@ static int take_u32(struct cfg_line *l, int *i, int64_t min, int64_t max, uint32
 		return -1;
 	if (parse_i64(slice_z(z), min, max, &v)) {
 		if (max == INT32_MAX)
-			return cfg_error(l, at + 1, "'%s' must be a whole number of %lld or more, not '%s'", l->words[at].z,
-					 (long long)min, z);
-		return cfg_error(l, at + 1, "%s must be %lld..%lld, not '%s'", l->words[at].z, (long long)min, (long long)max, z);
+			return cfg_error(l, at + 1,
+					 "'%s' must be a whole number of %lld or more, not '%s'",
+					 l->words[at].z, (long long)min, z);
+		return cfg_error(l, at + 1, "%s must be %lld..%lld, not '%s'", l->words[at].z,
+				 (long long)min, (long long)max, z);
 	}
 	*out = (uint32_t)v;
 	return 0;
@@ -245,25 +262,32 @@ static int opt_enabled(struct cfg_line *l, int *i, struct server *s)
 }
 
 static const struct server_option options[] = {
-	{ "weight", opt_weight, KERNEL_EXACT, NULL, "weight <0..256>", "Share of the load; default 1." },
-	{ "maxconn", opt_maxconn, KERNEL_APPROX, "a full server is skipped or its SYN dropped, nothing queues",
-	  "maxconn <number>", "Most concurrent connections (tcp) or requests (http); further ones queue." },
-	{ "minconn", opt_minconn, KERNEL_NEVER, "a limit that follows the backend's load is the daemon's",
-	  "minconn <number>", "Limit while the backend is below 'fullconn'; rises to 'maxconn'." },
+	{ "weight", opt_weight, KERNEL_EXACT, NULL, "weight <0..256>",
+	  "Share of the load; default 1." },
+	{ "maxconn", opt_maxconn, KERNEL_APPROX,
+	  "a full server is skipped or its SYN dropped, nothing queues", "maxconn <number>",
+	  "Most concurrent connections (tcp) or requests (http); further ones queue." },
+	{ "minconn", opt_minconn, KERNEL_NEVER,
+	  "a limit that follows the backend's load is the daemon's", "minconn <number>",
+	  "Limit while the backend is below 'fullconn'; rises to 'maxconn'." },
 	{ "maxqueue", opt_maxqueue, KERNEL_APPROX, "nothing queues", "maxqueue <number>",
 	  "Most connections waiting for this server; further ones go elsewhere." },
-	{ "id", opt_id, KERNEL_EXACT, NULL, "id <number>", "Number of the server; default: the first free one." },
-	{ "backup", opt_backup, KERNEL_EXACT, NULL, "backup", "Only used when no other server is usable." },
-	{ "no-backup", opt_no_backup, KERNEL_EXACT, NULL, "no-backup", "Takes back 'backup' of default-server." },
+	{ "id", opt_id, KERNEL_EXACT, NULL, "id <number>",
+	  "Number of the server; default: the first free one." },
+	{ "backup", opt_backup, KERNEL_EXACT, NULL, "backup",
+	  "Only used when no other server is usable." },
+	{ "no-backup", opt_no_backup, KERNEL_EXACT, NULL, "no-backup",
+	  "Takes back 'backup' of default-server." },
 	{ "disabled", opt_disabled, KERNEL_EXACT, NULL, "disabled", "Starts in maintenance." },
-	{ "enabled", opt_enabled, KERNEL_EXACT, NULL, "enabled", "Takes back 'disabled' of default-server." },
+	{ "enabled", opt_enabled, KERNEL_EXACT, NULL, "enabled",
+	  "Takes back 'disabled' of default-server." },
 };
 
 static const struct cfg_keyword rows[] = {
-	{ "server", CFG_BACKEND, parse_server, KERNEL_EXACT, NULL, SERVER_USAGE, "A server of the backend.", CFG_NEEDS_SIDE },
+	{ "server", CFG_BACKEND, parse_server, KERNEL_EXACT, NULL, SERVER_USAGE,
+	  "A server of the backend.", CFG_NEEDS_SIDE },
 	{ "default-server", CFG_DEFAULTS | CFG_BACKEND, parse_default_server, KERNEL_EXACT, NULL,
-	  "default-server <option> ...", "Options of all servers declared below.",
-	  CFG_NEEDS_SIDE },
+	  "default-server <option> ...", "Options of all servers declared below.", CFG_NEEDS_SIDE },
 	{ "server-template", CFG_BACKEND, parse_server_template, KERNEL_EXACT, NULL,
 	  "server-template <prefix> <number>|<low>-<high> <address>[:<port>] [option ...]",
 	  "Several servers that differ in their name's number only.", CFG_NEEDS_SIDE },

@@ -13,14 +13,22 @@ struct timeout_field {
 	size_t offset;
 };
 
-#define TIMEOUT(word, member) { word, offsetof(struct proxy_timeouts, member) }
+#define TIMEOUT(word, member)                                 \
+	{                                                     \
+		word, offsetof(struct proxy_timeouts, member) \
+	}
 
 static const struct timeout_field fields[] = {
-	TIMEOUT("timeout check", check),	   TIMEOUT("timeout client", client),
-	TIMEOUT("timeout client-fin", client_fin), TIMEOUT("timeout connect", connect),
-	TIMEOUT("timeout http-keep-alive", http_keep_alive), TIMEOUT("timeout http-request", http_request),
-	TIMEOUT("timeout queue", queue),	   TIMEOUT("timeout server", server),
-	TIMEOUT("timeout server-fin", server_fin), TIMEOUT("timeout tarpit", tarpit),
+	TIMEOUT("timeout check", check),
+	TIMEOUT("timeout client", client),
+	TIMEOUT("timeout client-fin", client_fin),
+	TIMEOUT("timeout connect", connect),
+	TIMEOUT("timeout http-keep-alive", http_keep_alive),
+	TIMEOUT("timeout http-request", http_request),
+	TIMEOUT("timeout queue", queue),
+	TIMEOUT("timeout server", server),
+	TIMEOUT("timeout server-fin", server_fin),
+	TIMEOUT("timeout tarpit", tarpit),
 	TIMEOUT("timeout tunnel", tunnel),
 	/* old names */
 	TIMEOUT("clitimeout", client),
@@ -45,17 +53,21 @@ static int parse_timeout(struct cfg_line *l)
 	const struct timeout_field *f = field_of(l);
 	uint32_t ms;
 
-	if (cfg_want_args(l, 1, 1, arena_printf(l->arena, "%s <time>", f->name)) || cfg_arg_time(l, 0, &ms))
+	if (cfg_want_args(l, 1, 1, arena_printf(l->arena, "%s <time>", f->name)) ||
+	    cfg_arg_time(l, 0, &ms))
 		return -1;
 	*(uint32_t *)((char *)&l->px->timeout + f->offset) = ms;
 	return 0;
 }
 
-#define FE	 CFG_DEFAULTS | CFG_FRONTEND
-#define BE	 CFG_DEFAULTS | CFG_BACKEND
-#define OWN_SYN	 "the client repeats its own SYN, there is no connection of the daemon that could time out"
-#define IDLE	 "an idle flow is forgotten by the flow table, no FIN is sent"
-#define NO_QUEUE "nothing queues: at its limit a server's new connections are dropped and the client repeats its SYN"
+#define FE CFG_DEFAULTS | CFG_FRONTEND
+#define BE CFG_DEFAULTS | CFG_BACKEND
+#define OWN_SYN \
+	"the client repeats its own SYN, there is no connection of the daemon that could time out"
+#define IDLE "an idle flow is forgotten by the flow table, no FIN is sent"
+#define NO_QUEUE                                                                              \
+	"nothing queues: at its limit a server's new connections are dropped and the client " \
+	"repeats its SYN"
 #define OLD(new) "write '" new "'"
 
 static const struct cfg_keyword rows[] = {
@@ -75,18 +87,18 @@ static const struct cfg_keyword rows[] = {
 	  "Longest inactivity of a half-closed server." },
 	{ "timeout tunnel", BE, parse_timeout, KERNEL_APPROX, IDLE, "timeout tunnel <time>",
 	  "Longest inactivity in both directions once the exchange is a tunnel." },
-	{ "timeout http-request", CFG_ANY_PROXY, parse_timeout, KERNEL_HTTP, NULL, "timeout http-request <time>",
-	  "Longest wait for a complete request head." },
-	{ "timeout http-keep-alive", CFG_ANY_PROXY, parse_timeout, KERNEL_HTTP, NULL, "timeout http-keep-alive <time>",
-	  "Longest wait for the next request." },
-	{ "timeout tarpit", CFG_ANY_PROXY, parse_timeout, KERNEL_HTTP, NULL, "timeout tarpit <time>",
-	  "How long a tarpitted connection is kept." },
-	{ "clitimeout", FE, parse_timeout, KERNEL_APPROX, IDLE, "clitimeout <time>", OLD("timeout client"),
-	  CFG_DEPRECATED },
+	{ "timeout http-request", CFG_ANY_PROXY, parse_timeout, KERNEL_HTTP, NULL,
+	  "timeout http-request <time>", "Longest wait for a complete request head." },
+	{ "timeout http-keep-alive", CFG_ANY_PROXY, parse_timeout, KERNEL_HTTP, NULL,
+	  "timeout http-keep-alive <time>", "Longest wait for the next request." },
+	{ "timeout tarpit", CFG_ANY_PROXY, parse_timeout, KERNEL_HTTP, NULL,
+	  "timeout tarpit <time>", "How long a tarpitted connection is kept." },
+	{ "clitimeout", FE, parse_timeout, KERNEL_APPROX, IDLE, "clitimeout <time>",
+	  OLD("timeout client"), CFG_DEPRECATED },
 	{ "contimeout", BE, parse_timeout, KERNEL_APPROX, OWN_SYN, "contimeout <time>",
 	  OLD("timeout connect"), CFG_DEPRECATED },
-	{ "srvtimeout", BE, parse_timeout, KERNEL_APPROX, IDLE, "srvtimeout <time>", OLD("timeout server"),
-	  CFG_DEPRECATED },
+	{ "srvtimeout", BE, parse_timeout, KERNEL_APPROX, IDLE, "srvtimeout <time>",
+	  OLD("timeout server"), CFG_DEPRECATED },
 };
 
 void kw_timeout_init(void)

@@ -13,10 +13,13 @@ struct tune_row {
 	const char *name;
 	size_t offset; /* of a uint32_t in struct global */
 	int64_t min, max;
-	bool size;     /* takes k, m, g */
+	bool size; /* takes k, m, g */
 };
 
-#define TUNE(name, member, min, max, size) { name, offsetof(struct global, member), min, max, size }
+#define TUNE(name, member, min, max, size)                            \
+	{                                                             \
+		name, offsetof(struct global, member), min, max, size \
+	}
 
 static const struct tune_row tunes[] = {
 	TUNE("tune.bufsize", bufsize, 1024, 1 << 26, true),
@@ -42,9 +45,12 @@ static int parse_tune(struct cfg_line *l)
 		if (cfg_arg_i64(l, 0, t->min, t->max, &v))
 			return -1;
 	} else {
-		if (parse_size(slice_z(cfg_arg(l, 0)), &size) || (int64_t)size < t->min || (int64_t)size > t->max)
-			return cfg_error(l, l->first_arg, "'%s' takes a size of %lld..%lld bytes (k, m, g), not '%s'", t->name,
-					 (long long)t->min, (long long)t->max, cfg_arg(l, 0));
+		if (parse_size(slice_z(cfg_arg(l, 0)), &size) || (int64_t)size < t->min ||
+		    (int64_t)size > t->max)
+			return cfg_error(
+				l, l->first_arg,
+				"'%s' takes a size of %lld..%lld bytes (k, m, g), not '%s'",
+				t->name, (long long)t->min, (long long)t->max, cfg_arg(l, 0));
 		v = (int64_t)size;
 	}
 	*(uint32_t *)((char *)&l->cfg->global + t->offset) = (uint32_t)v;
@@ -66,14 +72,14 @@ static const struct cfg_keyword rows[] = {
 	  "Room of the buffer that is kept for added headers." },
 	{ "tune.maxaccept", CFG_GLOBAL, parse_tune, KERNEL_EXACT, NULL, "tune.maxaccept <number>",
 	  "Connections accepted in a row before other work; -1: no limit." },
-	{ "tune.rcvbuf.client", CFG_GLOBAL, parse_tune, KERNEL_EXACT, NULL, "tune.rcvbuf.client <size>",
-	  "The kernel's receive buffer of client connections." },
-	{ "tune.sndbuf.client", CFG_GLOBAL, parse_tune, KERNEL_EXACT, NULL, "tune.sndbuf.client <size>",
-	  "The kernel's send buffer of client connections." },
-	{ "tune.rcvbuf.server", CFG_GLOBAL, parse_tune, KERNEL_EXACT, NULL, "tune.rcvbuf.server <size>",
-	  "The kernel's receive buffer of server connections." },
-	{ "tune.sndbuf.server", CFG_GLOBAL, parse_tune, KERNEL_EXACT, NULL, "tune.sndbuf.server <size>",
-	  "The kernel's send buffer of server connections." },
+	{ "tune.rcvbuf.client", CFG_GLOBAL, parse_tune, KERNEL_EXACT, NULL,
+	  "tune.rcvbuf.client <size>", "The kernel's receive buffer of client connections." },
+	{ "tune.sndbuf.client", CFG_GLOBAL, parse_tune, KERNEL_EXACT, NULL,
+	  "tune.sndbuf.client <size>", "The kernel's send buffer of client connections." },
+	{ "tune.rcvbuf.server", CFG_GLOBAL, parse_tune, KERNEL_EXACT, NULL,
+	  "tune.rcvbuf.server <size>", "The kernel's receive buffer of server connections." },
+	{ "tune.sndbuf.server", CFG_GLOBAL, parse_tune, KERNEL_EXACT, NULL,
+	  "tune.sndbuf.server <size>", "The kernel's send buffer of server connections." },
 	{ "noreuseport", CFG_GLOBAL, parse_noreuseport, KERNEL_EXACT, NULL, "noreuseport",
 	  "One shared listening socket per address; no SO_REUSEPORT." },
 };

@@ -11,7 +11,7 @@ struct lexer {
 	struct arena *arena;
 	const struct lex_vars *vars;
 	const char *start, *p, *end;
-	struct strbuf word;        /* the word being built */
+	struct strbuf word; /* the word being built */
 	bool in_word, quoted;
 	int word_column;
 	struct cfg_word *words;
@@ -83,8 +83,8 @@ static bool is_name_char(char c)
 
 /* One "$..." reference. */
 struct var_ref {
-	const char *name;     /* NUL-terminated, in the arena */
-	bool split;           /* [*]: several words */
+	const char *name; /* NUL-terminated, in the arena */
+	bool split;       /* [*]: several words */
 	bool has_default;
 	struct slice fallback;
 };
@@ -102,7 +102,8 @@ static const char *var_parse(struct arena *a, const char **pp, const char *end, 
 	if (p < end && *p == '.') /* pseudo-variables */
 		p++;
 	if (p >= end || !is_name_start(*p))
-		return "a variable's name must stand behind '$' (letters, digits and '_', no digit first)\n"
+		return "a variable's name must stand behind '$' (letters, digits and '_', no digit "
+		       "first)\n"
 		       "write \\$ for a plain dollar sign";
 	while (p < end && is_name_char(*p))
 		p++;
@@ -183,7 +184,8 @@ static bool take_escape(struct lexer *x, bool in_quotes)
 	char c;
 
 	word_begin(x, at);
-	if (x->p >= x->end) { /* at the end of the line it is a plain one: lines are never continued */
+	if (x->p >=
+	    x->end) { /* at the end of the line it is a plain one: lines are never continued */
 		strbuf_addc(&x->word, '\\');
 		return true;
 	}
@@ -295,9 +297,12 @@ static bool take_all(struct lexer *x)
 				return false;
 			break;
 		case '\0':
-			return fail(x, x->p, "a NUL byte stands in this line: is this a text file?");
+			return fail(x, x->p,
+				    "a NUL byte stands in this line: is this a text file?");
 		case '\r':
-			return fail(x, x->p, "a carriage return stands in the middle of this line: end lines with LF or CR LF");
+			return fail(x, x->p,
+				    "a carriage return stands in the middle of this line: end "
+				    "lines with LF or CR LF");
 		default:
 			word_begin(x, x->p);
 			strbuf_addc(&x->word, *x->p++);
@@ -306,9 +311,12 @@ static bool take_all(struct lexer *x)
 	return true;
 }
 
-void lex_line(struct arena *a, struct slice line, const struct lex_vars *vars, struct lex_result *out)
+void lex_line(struct arena *a, struct slice line, const struct lex_vars *vars,
+	      struct lex_result *out)
 {
-	struct lexer x = { .arena = a, .vars = vars, .start = line.p, .p = line.p, .word = STRBUF_INIT };
+	struct lexer x = {
+		.arena = a, .vars = vars, .start = line.p, .p = line.p, .word = STRBUF_INIT
+	};
 
 	if (line.n && line.p[line.n - 1] == '\r')
 		line.n--;
@@ -322,7 +330,8 @@ void lex_line(struct arena *a, struct slice line, const struct lex_vars *vars, s
 	*out = (struct lex_result){ x.words, x.nwords, x.error, x.column };
 }
 
-const char *lex_expand(struct arena *a, const char *text, const struct lex_vars *vars, const char **error)
+const char *lex_expand(struct arena *a, const char *text, const struct lex_vars *vars,
+		       const char **error)
 {
 	const char *p = text, *end = text + strlen(text), *result;
 	struct strbuf b = STRBUF_INIT;

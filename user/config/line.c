@@ -84,8 +84,9 @@ int cfg_want_args(struct cfg_line *l, int min, int max, const char *usage)
 		return cfg_error(l, l->nwords, "'%s' needs %s\nusage: %s", keyword_text(l),
 				 min == 1 && n == 0 ? "an argument" : "more arguments", usage);
 	if (max >= 0 && n > max)
-		return cfg_error(l, l->first_arg + max, "'%s' does not take '%s'%s\nusage: %s", keyword_text(l),
-				 cfg_arg(l, max), max ? " there" : ", it has no arguments", usage);
+		return cfg_error(l, l->first_arg + max, "'%s' does not take '%s'%s\nusage: %s",
+				 keyword_text(l), cfg_arg(l, max),
+				 max ? " there" : ", it has no arguments", usage);
 	return 0;
 }
 
@@ -95,12 +96,14 @@ int cfg_arg_time(struct cfg_line *l, int k, uint32_t *out_ms)
 	int rc = parse_time_ms(slice_z(z), out_ms);
 
 	if (rc == -ERANGE)
-		return cfg_error(l, l->first_arg + k, "'%s': '%s' is too long a time, at most 24 days (2147483647 ms)",
+		return cfg_error(l, l->first_arg + k,
+				 "'%s': '%s' is too long a time, at most 24 days (2147483647 ms)",
 				 keyword_text(l), z);
 	if (rc)
-		return cfg_error(l, l->first_arg + k,
-				 "'%s' takes a time, not '%s': a number and us, ms (default), s, m, h or d",
-				 keyword_text(l), z);
+		return cfg_error(
+			l, l->first_arg + k,
+			"'%s' takes a time, not '%s': a number and us, ms (default), s, m, h or d",
+			keyword_text(l), z);
 	return 0;
 }
 
@@ -111,10 +114,11 @@ int cfg_arg_i64(struct cfg_line *l, int k, int64_t min, int64_t max, int64_t *ou
 	if (!parse_i64(slice_z(z), min, max, out))
 		return 0;
 	if (max == INT32_MAX || max == UINT32_MAX || max == INT64_MAX)
-		return cfg_error(l, l->first_arg + k, "'%s' must be a whole number of %lld or more, not '%s'", keyword_text(l),
-				 (long long)min, z);
-	return cfg_error(l, l->first_arg + k, "'%s' must be %lld..%lld, not '%s'", keyword_text(l), (long long)min,
-			 (long long)max, z);
+		return cfg_error(l, l->first_arg + k,
+				 "'%s' must be a whole number of %lld or more, not '%s'",
+				 keyword_text(l), (long long)min, z);
+	return cfg_error(l, l->first_arg + k, "'%s' must be %lld..%lld, not '%s'", keyword_text(l),
+			 (long long)min, (long long)max, z);
 }
 
 void cfg_forget_use(struct cfg_line *l, const char *name)
@@ -128,8 +132,8 @@ void cfg_forget_use(struct cfg_line *l, const char *name)
 			list_del(&u->node);
 }
 
-void cfg_note_use(struct cfg_line *l, const char *kind, const char *name, enum kernel_meaning kernel,
-		  const char *kernel_says)
+void cfg_note_use(struct cfg_line *l, const char *kind, const char *name,
+		  enum kernel_meaning kernel, const char *kernel_says)
 {
 	struct cfg_use *u;
 
@@ -145,6 +149,10 @@ void cfg_note_use(struct cfg_line *l, const char *kind, const char *name, enum k
 		}
 	}
 	u = ARENA_NEW(l->arena, struct cfg_use);
-	*u = (struct cfg_use){ .kind = kind, .name = name, .kernel = kernel, .kernel_says = kernel_says, .at = l->at };
+	*u = (struct cfg_use){ .kind = kind,
+			       .name = name,
+			       .kernel = kernel,
+			       .kernel_says = kernel_says,
+			       .at = l->at };
 	list_add_tail(&l->px->uses, &u->node);
 }

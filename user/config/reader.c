@@ -108,7 +108,8 @@ static void read_lines(struct reader *r, struct slice text)
 
 			read_line(r, &conds, slice_make(p, end - p));
 			diag_error(r->line.diag, at,
-				   "the last line does not end with a line feed: has the file been cut off?\n"
+				   "the last line does not end with a line feed: has the file been "
+				   "cut off?\n"
 				   "end it with a newline if it is complete");
 			break;
 		}
@@ -141,7 +142,8 @@ int config_read_text(struct config *cfg, const char *name, struct slice text)
 
 static int cannot_read(struct config *cfg, const char *path, const char *why)
 {
-	diag_error(cfg->diag, ((struct place){ path, 0, 0, NULL }), "cannot read this configuration: %s", why);
+	diag_error(cfg->diag, ((struct place){ path, 0, 0, NULL }),
+		   "cannot read this configuration: %s", why);
 	return -1;
 }
 

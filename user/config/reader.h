@@ -22,9 +22,9 @@ int config_finish(struct config *cfg);
 
 /* Options of the command line that influence reading. */
 struct config_reading {
-	bool diag_mode;           /* -dD: `.diag` speaks */
-	bool ignore_resolution;   /* -dr: servers whose name does not resolve start without address */
-	bool no_getaddrinfo;      /* -dG */
+	bool diag_mode;         /* -dD: `.diag` speaks */
+	bool ignore_resolution; /* -dr: servers whose name does not resolve start without address */
+	bool no_getaddrinfo;    /* -dG */
 };
 extern struct config_reading config_reading;
 
@@ -33,13 +33,14 @@ extern struct config_reading config_reading;
 struct cond_stack; /* condition.h */
 
 struct reader {
-	struct cfg_line line;              /* what handlers see; first member: see reader_of() */
+	struct cfg_line line; /* what handlers see; first member: see reader_of() */
 	const char *file;
 	int lineno;
-	const struct cfg_section_row *section_row; /* NULL: global, a proxy, or outside of any section */
-	const char *section_name;          /* for ${.SECTION} */
+	const struct cfg_section_row
+		*section_row;     /* NULL: global, a proxy, or outside of any section */
+	const char *section_name; /* for ${.SECTION} */
 	bool in_section;
-	bool broken_section;               /* its header was wrong: its lines are skipped, the error was said */
+	bool broken_section; /* its header was wrong: its lines are skipped, the error was said */
 	const struct proxy *last_defaults;
 };
 

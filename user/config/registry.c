@@ -94,14 +94,15 @@ static void registered_twice(const char *kind, const char *name)
 }
 
 /* Every row says what it means on the kernel path, with the planner's sentence where there is a difference. */
-static void check_row(const char *kind, const char *name, enum kernel_meaning kernel, const char *says, const char *usage,
-		      const char *help)
+static void check_row(const char *kind, const char *name, enum kernel_meaning kernel,
+		      const char *says, const char *usage, const char *help)
 {
-	const char *lacks = kernel == KERNEL_UNSAID ? "its meaning on the kernel path" :
-			    (kernel == KERNEL_APPROX || kernel == KERNEL_NEVER) && !says ? "the planner's sentence" :
-			    !usage ? "usage" :
-			    !help  ? "help" :
-				     NULL;
+	const char *lacks = kernel == KERNEL_UNSAID ? "its meaning on the kernel path"
+			    : (kernel == KERNEL_APPROX || kernel == KERNEL_NEVER) && !says
+				    ? "the planner's sentence"
+			    : !usage ? "usage"
+			    : !help  ? "help"
+				     : NULL;
 
 	if (!lacks)
 		return;
@@ -112,11 +113,13 @@ static void check_row(const char *kind, const char *name, enum kernel_meaning ke
 void cfg_register_keywords(const struct cfg_keyword *rows, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		check_row("keyword", rows[i].name, rows[i].kernel, rows[i].kernel_says, rows[i].usage, rows[i].help);
+		check_row("keyword", rows[i].name, rows[i].kernel, rows[i].kernel_says,
+			  rows[i].usage, rows[i].help);
 		for (size_t k = 0; k < keywords.n; k++) {
 			const struct cfg_keyword *other = keywords.row[k];
 
-			if ((other->sections & rows[i].sections) && !strcmp(other->name, rows[i].name))
+			if ((other->sections & rows[i].sections) &&
+			    !strcmp(other->name, rows[i].name))
 				registered_twice("keyword", rows[i].name);
 		}
 		registry_add(&keywords, &rows[i], rows[i].name);
@@ -126,7 +129,8 @@ void cfg_register_keywords(const struct cfg_keyword *rows, size_t n)
 void cfg_register_bind_options(const struct bind_option *rows, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		check_row("bind option", rows[i].name, rows[i].kernel, rows[i].kernel_says, rows[i].usage, rows[i].help);
+		check_row("bind option", rows[i].name, rows[i].kernel, rows[i].kernel_says,
+			  rows[i].usage, rows[i].help);
 		if (registry_find(&bind_options, rows[i].name))
 			registered_twice("bind option", rows[i].name);
 		registry_add(&bind_options, &rows[i], rows[i].name);
@@ -136,7 +140,8 @@ void cfg_register_bind_options(const struct bind_option *rows, size_t n)
 void cfg_register_server_options(const struct server_option *rows, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
-		check_row("server option", rows[i].name, rows[i].kernel, rows[i].kernel_says, rows[i].usage, rows[i].help);
+		check_row("server option", rows[i].name, rows[i].kernel, rows[i].kernel_says,
+			  rows[i].usage, rows[i].help);
 		if (registry_find(&server_options, rows[i].name))
 			registered_twice("server option", rows[i].name);
 		registry_add(&server_options, &rows[i], rows[i].name);
@@ -172,7 +177,8 @@ void names_register(const struct name_walker *w)
 
 #define KEYWORD_MAX_WORDS 4
 
-const struct cfg_keyword *registry_keyword(const struct cfg_line *l, int first, unsigned int section, int *nwords,
+const struct cfg_keyword *registry_keyword(const struct cfg_line *l, int first,
+					   unsigned int section, int *nwords,
 					   const struct cfg_keyword **elsewhere)
 {
 	char name[128];
@@ -305,7 +311,10 @@ const char *registry_section_names(unsigned int mask, char *buf, size_t size)
 		unsigned int bit;
 		const char *name;
 	} names[] = {
-		{ CFG_GLOBAL, "global" }, { CFG_DEFAULTS, "defaults" }, { CFG_FRONTEND, "frontend" }, { CFG_BACKEND, "backend" },
+		{ CFG_GLOBAL, "global" },
+		{ CFG_DEFAULTS, "defaults" },
+		{ CFG_FRONTEND, "frontend" },
+		{ CFG_BACKEND, "backend" },
 	};
 	size_t n = 0;
 
@@ -320,7 +329,8 @@ const char *registry_section_names(unsigned int mask, char *buf, size_t size)
 
 /* ---- names ---- */
 
-static void walk_config_names(void (*emit)(void *ctx, const char *kind, const char *name), void *ctx)
+static void walk_config_names(void (*emit)(void *ctx, const char *kind, const char *name),
+			      void *ctx)
 {
 	static const char *const core[] = { "global", "defaults", "frontend", "backend", "listen" };
 
@@ -334,7 +344,9 @@ static void walk_config_names(void (*emit)(void *ctx, const char *kind, const ch
 		if (k->sections & CFG_GLOBAL)
 			emit(ctx, "global", k->name);
 		if (k->sections & CFG_ANY_PROXY)
-			emit(ctx, haproxy_knows("legacy-removed", k->name) ? "legacy-removed" : "proxy", k->name);
+			emit(ctx,
+			     haproxy_knows("legacy-removed", k->name) ? "legacy-removed" : "proxy",
+			     k->name);
 	}
 	emit(ctx, "legacy-removed", "frontend NAME ADDR:PORT");
 	emit(ctx, "legacy-removed", "listen NAME ADDR:PORT");
@@ -361,7 +373,8 @@ static bool class_wanted(const char *classes, const char *name)
 	}
 }
 
-void registry_walk_names(const char *classes, void (*emit)(void *ctx, const char *kind, const char *name), void *ctx)
+void registry_walk_names(const char *classes,
+			 void (*emit)(void *ctx, const char *kind, const char *name), void *ctx)
 {
 	if (class_wanted(classes, "cfg"))
 		walk_config_names(emit, ctx);

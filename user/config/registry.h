@@ -10,7 +10,8 @@
 
 /* The longest row whose words start the line at word @first and which may stand in @section (one section's bits);
  * *nwords: how many words its name has. NULL: none; then *elsewhere is a row of that name for other sections, or NULL. */
-const struct cfg_keyword *registry_keyword(const struct cfg_line *l, int first, unsigned int section, int *nwords,
+const struct cfg_keyword *registry_keyword(const struct cfg_line *l, int first,
+					   unsigned int section, int *nwords,
 					   const struct cfg_keyword **elsewhere);
 /* The row of that whole name that may stand in any of @sections; NULL: none. */
 const struct cfg_keyword *registry_keyword_named(const char *name, unsigned int sections);
@@ -27,7 +28,8 @@ const char *registry_nearest_section(const char *word);
 /* Runs the checks of all phases, in order. */
 void registry_run_checks(struct config *cfg, struct diag *d);
 /* Calls all walkers: `lbd -dKtsv`. @classes: comma list ("cfg,smp"), NULL or "all": all. */
-void registry_walk_names(const char *classes, void (*emit)(void *ctx, const char *kind, const char *name), void *ctx);
+void registry_walk_names(const char *classes,
+			 void (*emit)(void *ctx, const char *kind, const char *name), void *ctx);
 /* Every keyword row, in order of registration; for tests and the reference pages. NULL at the end. */
 const struct cfg_keyword *registry_keyword_at(size_t i);
 const struct bind_option *registry_bind_option_at(size_t i);

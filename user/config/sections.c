@@ -46,8 +46,8 @@ static struct proxy *find_defaults(struct config *cfg, const char *name, const s
 const char *config_bad_name_char(const char *name)
 {
 	for (; *name; name++)
-		if (!((*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') || (*name >= '0' && *name <= '9') ||
-		      strchr("-_.:", *name)))
+		if (!((*name >= 'a' && *name <= 'z') || (*name >= 'A' && *name <= 'Z') ||
+		      (*name >= '0' && *name <= '9') || strchr("-_.:", *name)))
 			return name;
 	return NULL;
 }
@@ -57,7 +57,9 @@ static int check_name(struct cfg_line *l, const char *kind, int word)
 	const char *name = l->words[word].z, *bad = config_bad_name_char(name);
 
 	if (bad)
-		return cfg_error(l, word, "%s '%s': '%c' may not stand in a name, only letters, digits, '-', '_', '.' and ':'",
+		return cfg_error(l, word,
+				 "%s '%s': '%c' may not stand in a name, only letters, digits, "
+				 "'-', '_', '.' and ':'",
 				 kind, name, *bad);
 	return 0;
 }
@@ -71,8 +73,8 @@ static int check_duplicate(struct cfg_line *l, const struct proxy_section *ps)
 	other = config_find_proxy(l->cfg, name, ps->caps);
 	if (!other)
 		return 0;
-	return cfg_error(l, 1, "%s '%s' has the same name as the %s at %s:%d", ps->name, name, proxy_kind(other),
-			 other->at.file, other->at.line);
+	return cfg_error(l, 1, "%s '%s' has the same name as the %s at %s:%d", ps->name, name,
+			 proxy_kind(other), other->at.file, other->at.line);
 }
 
 /* "from NAME" at word @i: 0, or -1 with the error said. */
@@ -92,15 +94,20 @@ static int take_from(struct reader *r, int i, const struct proxy **from)
 		return -1;
 	second = find_defaults(l->cfg, name, *from);
 	if (second)
-		return cfg_error(l, i + 1, "there are two 'defaults %s', at %s:%d and %s:%d: give them different names", name,
-				 (*from)->at.file, (*from)->at.line, second->at.file, second->at.line);
+		return cfg_error(l, i + 1,
+				 "there are two 'defaults %s', at %s:%d and %s:%d: give them "
+				 "different names",
+				 name, (*from)->at.file, (*from)->at.line, second->at.file,
+				 second->at.line);
 	if (i + 2 < l->nwords)
-		return cfg_error(l, i + 2, "unexpected '%s' behind the section's header", l->words[i + 2].z);
+		return cfg_error(l, i + 2, "unexpected '%s' behind the section's header",
+				 l->words[i + 2].z);
 	return 0;
 }
 
 /* What stands behind the section's name: "from NAME", or the old "ADDR:PORT" which *bind_word tells. */
-static int take_header(struct reader *r, const struct proxy_section *ps, const struct proxy **from, int *bind_word)
+static int take_header(struct reader *r, const struct proxy_section *ps, const struct proxy **from,
+		       int *bind_word)
 {
 	struct cfg_line *l = &r->line;
 	int i = 1;
@@ -112,7 +119,9 @@ static int take_header(struct reader *r, const struct proxy_section *ps, const s
 		i = named ? 2 : 1;
 	} else {
 		if (l->nwords < 2 || !*l->words[1].z)
-			return cfg_error(l, l->nwords, "'%s' needs a name\nusage: %s <name> [from <defaults>]", ps->name, ps->name);
+			return cfg_error(l, l->nwords,
+					 "'%s' needs a name\nusage: %s <name> [from <defaults>]",
+					 ps->name, ps->name);
 		i = 2;
 	}
 	/* defaults sections may be called anything, several times, as long as nobody refers to them */
@@ -120,7 +129,8 @@ static int take_header(struct reader *r, const struct proxy_section *ps, const s
 		return -1;
 	if (i < l->nwords && strcmp(l->words[i].z, "from")) {
 		if (!(ps->caps & PX_FRONTEND))
-			return cfg_error(l, i, "unexpected '%s' behind the name of a %s section", l->words[i].z, ps->name);
+			return cfg_error(l, i, "unexpected '%s' behind the name of a %s section",
+					 l->words[i].z, ps->name);
 		*bind_word = i++;
 	}
 	return i < l->nwords ? take_from(r, i, from) : 0;
@@ -258,8 +268,8 @@ static int word_count(const char *z)
 /* A line of the other side of a proxy is only ignored, as in HAProxy: files move lines between both. */
 static bool is_wrong_side(const struct cfg_line *l, const struct cfg_keyword *k)
 {
-	return (l->section == CFG_FRONTEND || l->section == CFG_BACKEND) && (k->sections & CFG_LISTEN) &&
-	       !(k->flags & CFG_NEEDS_SIDE);
+	return (l->section == CFG_FRONTEND || l->section == CFG_BACKEND) &&
+	       (k->sections & CFG_LISTEN) && !(k->flags & CFG_NEEDS_SIDE);
 }
 
 static void unknown_keyword(struct cfg_line *l, int first, const struct cfg_keyword *elsewhere)
@@ -271,12 +281,15 @@ static void unknown_keyword(struct cfg_line *l, int first, const struct cfg_keyw
 		char cause[128];
 
 		snprintf(cause, sizeof(cause), "%s in %s", elsewhere->name, section_title(l));
-		diag_warning_once(l->diag, cause, cfg_place(l, first), "'%s' ignored because %s '%s' has no %s capability", elsewhere->name,
-				  section_title(l), l->px->name, l->section & CFG_FRONTEND ? "backend" : "frontend");
+		diag_warning_once(l->diag, cause, cfg_place(l, first),
+				  "'%s' ignored because %s '%s' has no %s capability",
+				  elsewhere->name, section_title(l), l->px->name,
+				  l->section & CFG_FRONTEND ? "backend" : "frontend");
 		return;
 	}
 	if (elsewhere && (!known || strlen(known) <= strlen(elsewhere->name))) {
-		cfg_error(l, first, "'%s' may not stand in a '%s' section\nit belongs into: %s", elsewhere->name, section_title(l),
+		cfg_error(l, first, "'%s' may not stand in a '%s' section\nit belongs into: %s",
+			  elsewhere->name, section_title(l),
 			  registry_section_names(elsewhere->sections, names, sizeof(names)));
 		return;
 	}
@@ -291,13 +304,14 @@ static void unknown_keyword(struct cfg_line *l, int first, const struct cfg_keyw
 		if (near && word_count(near) != n)
 			near = NULL;
 		if (near)
-			cfg_error(l, first, "'%s' is no keyword of a '%s' section; did you mean '%s'?", words, section_title(l),
-				  near);
+			cfg_error(l, first,
+				  "'%s' is no keyword of a '%s' section; did you mean '%s'?", words,
+				  section_title(l), near);
 	}
 	if (near)
 		return;
-	cfg_error(l, first, "'%s' is no keyword of a '%s' section\n'lbd -dKcfg' lists all keywords", l->words[first].z,
-		  section_title(l));
+	cfg_error(l, first, "'%s' is no keyword of a '%s' section\n'lbd -dKcfg' lists all keywords",
+		  l->words[first].z, section_title(l));
 }
 
 static void run_keyword(struct cfg_line *l, const struct cfg_keyword *k, int first)
@@ -308,7 +322,8 @@ static void run_keyword(struct cfg_line *l, const struct cfg_keyword *k, int fir
 	}
 	l->at.column = l->words[first].column;
 	if (k->flags & CFG_DEPRECATED)
-		diag_warning_once(l->diag, k->name, l->at, "'%s' is an old form: %s", k->name, k->help);
+		diag_warning_once(l->diag, k->name, l->at, "'%s' is an old form: %s", k->name,
+				  k->help);
 	if (k->parse(l))
 		return;
 	if (l->negated || l->is_default)
@@ -325,8 +340,10 @@ static void outside_of_sections(struct reader *r)
 	for (size_t i = 0; i < ARRAY_SIZE(proxy_sections) && !near; i++)
 		if (!strncmp(proxy_sections[i].name, l->words[0].z, 4))
 			near = proxy_sections[i].name;
-	cfg_error(l, 0, "'%s' stands in no section%s%s%s", l->words[0].z, near ? "; did you mean '" : "", near ? near : "",
-		  near ? "'?" : "\na file starts with global, defaults, frontend, backend or listen");
+	cfg_error(l, 0, "'%s' stands in no section%s%s%s", l->words[0].z,
+		  near ? "; did you mean '" : "", near ? near : "",
+		  near ? "'?"
+		       : "\na file starts with global, defaults, frontend, backend or listen");
 }
 
 void reader_section_line(struct reader *r)
@@ -339,7 +356,8 @@ void reader_section_line(struct reader *r)
 		return;
 	if (!r->in_section) {
 		outside_of_sections(r);
-		r->in_section = r->broken_section = true; /* one message for all lines up to the next section */
+		r->in_section = r->broken_section =
+			true; /* one message for all lines up to the next section */
 		return;
 	}
 	if (r->section_row) {

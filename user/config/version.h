@@ -7,8 +7,8 @@
 
 #include <stdbool.h>
 
-#define LBD_VERSION      "0.1.0"
-#define LBD_DATE         "2026/11/20"
+#define LBD_VERSION "0.1.0"
+#define LBD_DATE    "2026/11/20"
 /* What version_atleast() compares with, and what programs see that look for HAProxy's version. */
 #define LANGUAGE_VERSION "2.6.12"
 #define LANGUAGE_BRANCH  "2.6"

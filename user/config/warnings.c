@@ -19,12 +19,15 @@ static void warn_timeouts(struct config *cfg, struct diag *d)
 
 		if (px->disabled || px->mode == MODE_HEALTH || px->mode == MODE_UDP)
 			continue;
-		if ((!fe || px->timeout.client) && (!be || (px->timeout.connect && px->timeout.server)))
+		if ((!fe || px->timeout.client) &&
+		    (!be || (px->timeout.connect && px->timeout.server)))
 			continue;
 		diag_warning(d, px->at,
 			     "missing timeouts for %s '%s'\n"
-			     "Without them, a client or server that falls silent keeps its connection for ever.\n"
-			     "Set 'timeout client', 'timeout connect' and 'timeout server', best in 'defaults'.",
+			     "Without them, a client or server that falls silent keeps its "
+			     "connection for ever.\n"
+			     "Set 'timeout client', 'timeout connect' and 'timeout server', best "
+			     "in 'defaults'.",
 			     proxy_kind(px), px->name);
 	}
 }
@@ -37,7 +40,8 @@ static void warn_frontends(struct config *cfg, struct diag *d)
 		if (!(px->caps & PX_FRONTEND) || px->disabled)
 			continue;
 		if (list_empty(&px->binds))
-			diag_warning(d, px->at, "%s '%s' has no 'bind' line: nothing can reach it", proxy_kind(px), px->name);
+			diag_warning(d, px->at, "%s '%s' has no 'bind' line: nothing can reach it",
+				     proxy_kind(px), px->name);
 	}
 }
 
@@ -52,11 +56,16 @@ static void warn_mixed_defaults(struct config *cfg, struct diag *d)
 		list_for_each_entry(other, &cfg->proxies, node) {
 			if (other->from != px->from || !other->from_explicit)
 				continue;
-			diag_warning_once(d, arena_printf(&cfg->arena, "mixed defaults %p", (const void *)px->from), px->at,
-					  "%s '%s' uses 'defaults %s' because it is the last one, %s '%s' names it: "
-					  "don't mix both\nsay 'from %s' here, too, or add a last defaults section that nobody names",
-					  proxy_kind(px), px->name, px->from->name, proxy_kind(other), other->name,
-					  px->from->name);
+			diag_warning_once(d,
+					  arena_printf(&cfg->arena, "mixed defaults %p",
+						       (const void *)px->from),
+					  px->at,
+					  "%s '%s' uses 'defaults %s' because it is the last one, "
+					  "%s '%s' names it: "
+					  "don't mix both\nsay 'from %s' here, too, or add a last "
+					  "defaults section that nobody names",
+					  proxy_kind(px), px->name, px->from->name,
+					  proxy_kind(other), other->name, px->from->name);
 			break;
 		}
 	}
@@ -71,16 +80,20 @@ static void warn_http_only(struct config *cfg, struct diag *d)
 		if (px->mode == MODE_HTTP || px->mode == MODE_HEALTH)
 			continue;
 		list_for_each_entry(u, &px->uses, node) {
-			const struct cfg_keyword *k = registry_keyword_named(u->name, CFG_ANY_PROXY);
+			const struct cfg_keyword *k =
+				registry_keyword_named(u->name, CFG_ANY_PROXY);
 			char cause[160];
 
 			/* a line may be noted twice: by the reader and by the module that read it */
-			if (!k || !(k->flags & CFG_HTTP_ONLY) || (last && last->at.text == u->at.text && !u->inherited))
+			if (!k || !(k->flags & CFG_HTTP_ONLY) ||
+			    (last && last->at.text == u->at.text && !u->inherited))
 				continue;
 			last = u;
-			snprintf(cause, sizeof(cause), "%s in mode tcp, line %d of %s", u->name, u->at.line, u->at.file);
-			diag_warning_once(d, cause, u->at, "'%s' ignored for %s '%s' as it requires HTTP mode", u->name,
-					  proxy_kind(px), px->name);
+			snprintf(cause, sizeof(cause), "%s in mode tcp, line %d of %s", u->name,
+				 u->at.line, u->at.file);
+			diag_warning_once(d, cause, u->at,
+					  "'%s' ignored for %s '%s' as it requires HTTP mode",
+					  u->name, proxy_kind(px), px->name);
 		}
 	}
 }

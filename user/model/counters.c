@@ -18,7 +18,8 @@ static size_t bytes_needed(const struct config *cfg, size_t threads)
 	size_t n = 0;
 
 	list_for_each_entry(px, &cfg->proxies, node)
-		n += threads * (sizeof(struct fe_counters) + (1 + (size_t)px->nservers) * sizeof(struct be_counters));
+		n += threads * (sizeof(struct fe_counters) +
+				(1 + (size_t)px->nservers) * sizeof(struct be_counters));
 	return n ? n : 1;
 }
 

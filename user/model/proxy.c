@@ -7,7 +7,10 @@
 #include <xxhash.h>
 
 static const char *const mode_names[] = {
-	[MODE_TCP] = "tcp", [MODE_HTTP] = "http", [MODE_UDP] = "udp", [MODE_HEALTH] = "health",
+	[MODE_TCP] = "tcp",
+	[MODE_HTTP] = "http",
+	[MODE_UDP] = "udp",
+	[MODE_HEALTH] = "health",
 };
 
 const char *proxy_mode_name(enum proxy_mode m)

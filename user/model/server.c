@@ -61,7 +61,8 @@ bool server_is_willing(const struct server *s)
 
 bool server_is_usable(const struct server *s)
 {
-	return server_is_willing(s) && !(atomic_load_explicit(&s->live.admin, memory_order_relaxed) & SRV_ADM_DRAIN) &&
+	return server_is_willing(s) &&
+	       !(atomic_load_explicit(&s->live.admin, memory_order_relaxed) & SRV_ADM_DRAIN) &&
 	       atomic_load_explicit(&s->live.eweight, memory_order_relaxed) > 0;
 }
 
@@ -85,7 +86,8 @@ const char *server_state_text(const struct server *s, char *buf, size_t size)
 	int oper = atomic_load(&v->oper), health = atomic_load(&v->health);
 
 	if (admin & SRV_ADM_IMAINT)
-		snprintf(buf, size, "MAINT (via %s/%s)", s->track ? s->track->px->name : "?", s->track ? s->track->name : "?");
+		snprintf(buf, size, "MAINT (via %s/%s)", s->track ? s->track->px->name : "?",
+			 s->track ? s->track->name : "?");
 	else if (admin & SRV_ADM_RMAINT)
 		snprintf(buf, size, "MAINT (resolution)");
 	else if (admin & SRV_ADM_MAINT)

@@ -80,7 +80,8 @@ struct standing {
 
 static struct standing standing_of(const struct server *s)
 {
-	return (struct standing){ server_is_usable(s), server_is_willing(s), (int)atomic_load(&s->px->up_active),
+	return (struct standing){ server_is_usable(s), server_is_willing(s),
+				  (int)atomic_load(&s->px->up_active),
 				  (int)atomic_load(&s->px->up_backup) };
 }
 
@@ -88,7 +89,8 @@ static struct standing standing_of(const struct server *s)
 static void account(struct server *s, const struct standing *was)
 {
 	struct proxy *px = s->px;
-	bool usable = server_is_usable(s), up = server_is_willing(s), had = was->active + was->backup > 0;
+	bool usable = server_is_usable(s), up = server_is_willing(s),
+	     had = was->active + was->backup > 0;
 	uint64_t now = wall_s();
 
 	if (usable != was->usable)
@@ -115,13 +117,13 @@ static void add_counts(struct strbuf *b, const struct server *s, bool online)
 	const struct proxy *px = s->px;
 	unsigned int active = atomic_load(&px->up_active), backup = atomic_load(&px->up_backup);
 
-	strbuf_addf(b, " %u active and %u backup servers %s.%s", active, backup, online ? "online" : "left",
-		    backup && !active ? " Running on backup." : "");
+	strbuf_addf(b, " %u active and %u backup servers %s.%s", active, backup,
+		    online ? "online" : "left", backup && !active ? " Running on backup." : "");
 	if (online)
 		strbuf_addf(b, " %u sessions requeued, %u total in queue.", 0, server_queued(s));
 	else
-		strbuf_addf(b, " %u sessions active, %u requeued, %u remaining in queue.", atomic_load(&s->load.served), 0,
-			    server_queued(s));
+		strbuf_addf(b, " %u sessions active, %u requeued, %u remaining in queue.",
+			    atomic_load(&s->load.served), 0, server_queued(s));
 }
 
 static void say(const struct server *s, int level, struct strbuf *b)
@@ -138,9 +140,11 @@ static void say_backend(const struct server *s, const struct standing *was)
 {
 	struct strbuf b = STRBUF_INIT;
 
-	if (was->active + was->backup == 0 || atomic_load(&s->px->up_active) + atomic_load(&s->px->up_backup) != 0)
+	if (was->active + was->backup == 0 ||
+	    atomic_load(&s->px->up_active) + atomic_load(&s->px->up_backup) != 0)
 		return;
-	strbuf_addf(&b, "%s %s has no server available!", s->px->caps & PX_FRONTEND ? "proxy" : "backend", s->px->name);
+	strbuf_addf(&b, "%s %s has no server available!",
+		    s->px->caps & PX_FRONTEND ? "proxy" : "backend", s->px->name);
 	say(s, SAY_EMERG, &b);
 }
 
@@ -161,9 +165,14 @@ void server_set_oper(struct server *s, enum server_oper oper, const char *why)
 	account(s, &was);
 	s->live.change_cause = why;
 	strbuf_addf(&b, "%sServer %s/%s is %s", s->backup ? "Backup " : "", s->px->name, s->name,
-		    down ? "DOWN" : oper == SRV_STOPPING ? "stopping" : "UP");
+		    down                   ? "DOWN"
+		    : oper == SRV_STOPPING ? "stopping"
+					   : "UP");
 	if (why)
-		strbuf_addf(&b, ", %s%s", strncmp(why, "via ", 4) && strcmp(why, "changed from CLI") ? "reason: " : "", why);
+		strbuf_addf(&b, ", %s%s",
+			    strncmp(why, "via ", 4) && strcmp(why, "changed from CLI") ? "reason: "
+										       : "",
+			    why);
 	strbuf_adds(&b, ".");
 	add_counts(&b, s, !down);
 	if (atomic_load(&s->live.admin) & SRV_ADM_MAINT)
@@ -174,20 +183,21 @@ void server_set_oper(struct server *s, enum server_oper oper, const char *why)
 	tell(s, SERVER_EV_STATE);
 }
 
-static void say_line(const struct server *s, int level, const char *text, const char *why, int counts)
+static void say_line(const struct server *s, int level, const char *text, const char *why,
+		     int counts)
 {
 	struct strbuf b = STRBUF_INIT;
 
-	strbuf_addf(&b, "%sServer %s/%s %s%s%s%s.", s->backup ? "Backup " : "", s->px->name, s->name, text, why ? " (" : "",
-		    why ? why : "", why ? ")" : "");
+	strbuf_addf(&b, "%sServer %s/%s %s%s%s%s.", s->backup ? "Backup " : "", s->px->name,
+		    s->name, text, why ? " (" : "", why ? why : "", why ? ")" : "");
 	if (counts)
 		add_counts(&b, s, counts > 0);
 	say(s, level, &b);
 }
 
 /* The lines for a change of the administrative state. Counts: 1 "online", -1 "left". */
-static void say_admin(const struct server *s, uint32_t before, uint32_t now, const struct standing *was, bool was_down,
-		      const char *why)
+static void say_admin(const struct server *s, uint32_t before, uint32_t now,
+		      const struct standing *was, bool was_down, const char *why)
 {
 	bool maint_before = before & SRV_ADM_MAINT, maint = now & SRV_ADM_MAINT;
 	bool drain_before = before & SRV_ADM_DRAIN, drain = now & SRV_ADM_DRAIN;
@@ -196,16 +206,22 @@ static void say_admin(const struct server *s, uint32_t before, uint32_t now, con
 		if (was_down)
 			say_line(s, SAY_NOTICE, "was DOWN and now enters maintenance", why, 0);
 		else
-			say_line(s, was->usable ? SAY_ALERT : SAY_NOTICE, "is going DOWN for maintenance", why, -1);
+			say_line(s, was->usable ? SAY_ALERT : SAY_NOTICE,
+				 "is going DOWN for maintenance", why, -1);
 	} else if (maint_before && !maint) {
-		say_line(s, SAY_NOTICE, drain ? "is UP/DRAIN (leaving forced maintenance)" :
-			 "is UP/READY (leaving forced maintenance)", NULL, 0);
+		say_line(s, SAY_NOTICE,
+			 drain ? "is UP/DRAIN (leaving forced maintenance)"
+			       : "is UP/READY (leaving forced maintenance)",
+			 NULL, 0);
 		if (drain)
 			say_line(s, SAY_NOTICE, "remains in forced drain mode", NULL, 0);
 	} else if (!maint && !drain_before && drain) {
 		say_line(s, SAY_NOTICE, "enters drain state", why, 1);
 	} else if (!maint && drain_before && !drain) {
-		say_line(s, SAY_NOTICE, was_down ? "is DOWN (leaving forced drain)" : "is UP (leaving forced drain)", NULL, 0);
+		say_line(s, SAY_NOTICE,
+			 was_down ? "is DOWN (leaving forced drain)"
+				  : "is UP (leaving forced drain)",
+			 NULL, 0);
 	}
 }
 
@@ -256,7 +272,8 @@ const char *server_set_weight(struct server *s, const char *text)
 		return "Absolute weight can only be between 0 and 256 inclusive.\n";
 	}
 	if (b && balance_is_static(b) && w != 0 && w != (long)s->weight)
-		return "Backend is using a static LB algorithm and only accepts weights '0%' and '100%'.\n";
+		return "Backend is using a static LB algorithm and only accepts weights '0%' and "
+		       "'100%'.\n";
 	atomic_store(&s->live.uweight, (uint32_t)w);
 	atomic_store(&s->live.eweight, (uint32_t)w);
 	if (server_is_usable(s) != was.usable) {

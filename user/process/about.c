@@ -17,10 +17,11 @@ void args_version(const struct args *a)
 	struct utsname u;
 
 	if (!strcmp(a->program, "haproxy"))
-		printf("HAProxy version %s-lbd%s %s - lbd, speaks HAProxy's language\n", LANGUAGE_VERSION, LBD_VERSION, LBD_DATE);
+		printf("HAProxy version %s-lbd%s %s - lbd, speaks HAProxy's language\n",
+		       LANGUAGE_VERSION, LBD_VERSION, LBD_DATE);
 	else
-		printf("lbd version %s %s - speaks the language of HAProxy version %s\n", LBD_VERSION, LBD_DATE,
-		       LANGUAGE_VERSION);
+		printf("lbd version %s %s - speaks the language of HAProxy version %s\n",
+		       LBD_VERSION, LBD_DATE, LANGUAGE_VERSION);
 	if (!uname(&u))
 		printf("Running on: %s %s %s %s\n", u.sysname, u.release, u.version, u.machine);
 }
@@ -35,5 +36,6 @@ void args_build_info(const struct args *a)
 	printf("Built with multi-threading support (MAX_THREADS=%d).\n", MAX_WORKERS);
 	printf("Built with gcc or clang: %s\n", __VERSION__);
 	printf("Running with libbpf %s\n", libbpf_version_string());
-	printf("Available polling systems :\n      epoll : pref=300,  test result OK\nTotal: 1 (1 usable), will use epoll.\n");
+	printf("Available polling systems :\n      epoll : pref=300,  test result OK\nTotal: 1 (1 "
+	       "usable), will use epoll.\n");
 }

@@ -34,7 +34,8 @@ struct arg_row {
 
 static int complain(const struct args_parser *p, const char *what)
 {
-	fprintf(stderr, "%s: %s: %s\n'%s -h' lists the options\n", p->a->program, p->argv[p->at], what, p->a->program);
+	fprintf(stderr, "%s: %s: %s\n'%s -h' lists the options\n", p->a->program, p->argv[p->at],
+		what, p->a->program);
 	return -1;
 }
 
@@ -85,7 +86,9 @@ static int take_condition(struct args_parser *p)
 
 static int take_count(struct args_parser *p, int64_t max, int64_t *out)
 {
-	return parse_i64(slice_z(p->value), 1, max, out) ? complain(p, "a whole number of 1 or more is expected") : 0;
+	return parse_i64(slice_z(p->value), 1, max, out)
+		       ? complain(p, "a whole number of 1 or more is expected")
+		       : 0;
 }
 
 static int take_maxconn(struct args_parser *p)
@@ -179,14 +182,21 @@ static int take_missing(struct args_parser *p)
 	return complain(p, "this option is HAProxy's, lbd does not have it yet");
 }
 
-#define FLAG(name, member, help) { name, ARG_FLAG, NULL, help, offsetof(struct args, member) }
+#define FLAG(name, member, help)                                          \
+	{                                                                 \
+		name, ARG_FLAG, NULL, help, offsetof(struct args, member) \
+	}
 
 static const struct arg_row rows[] = {
-	{ "-f", ARG_VALUE, take_file, "-f <file|dir>  configuration file, or directory of *.cfg; may be repeated" },
+	{ "-f", ARG_VALUE, take_file,
+	  "-f <file|dir>  configuration file, or directory of *.cfg; may be repeated" },
 	{ "--", ARG_FLAG, take_rest, "-- <file>...   all that follow are configuration files" },
 	FLAG("-c", check, "-c             check the configuration and exit"),
-	{ "-cc", ARG_VALUE, take_condition, "-cc <cond>     evaluate a condition as in '.if'; exit 0 if true, 1 if false, 2 if wrong" },
-	{ "-V", ARG_FLAG, take_verbose, "-V             verbose; with -c prints the plan of data paths" },
+	{ "-cc", ARG_VALUE, take_condition,
+	  "-cc <cond>     evaluate a condition as in '.if'; exit 0 if true, 1 if false, 2 if "
+	  "wrong" },
+	{ "-V", ARG_FLAG, take_verbose,
+	  "-V             verbose; with -c prints the plan of data paths" },
 	{ "-q", ARG_FLAG, take_quiet, "-q             quiet: says errors only" },
 	FLAG("-v", version, "-v             version"),
 	FLAG("-vv", build_info, "-vv            version, features, libraries"),
@@ -194,19 +204,28 @@ static const struct arg_row rows[] = {
 	FLAG("-db", foreground, "-db            stay in the foreground"),
 	FLAG("-D", daemon, "-D             go into the background"),
 	FLAG("-W", master_worker, "-W             master-worker: reload by SIGUSR2"),
-	{ "-Ws", ARG_FLAG, take_notify, "-Ws            the same, and tells systemd (Type=notify)" },
+	{ "-Ws", ARG_FLAG, take_notify,
+	  "-Ws            the same, and tells systemd (Type=notify)" },
 	{ "-C", ARG_VALUE, take_directory, "-C <dir>       change to this directory first" },
-	{ "-p", ARG_VALUE, take_pidfile, "-p <file>      write the process's number there (in the background)" },
+	{ "-p", ARG_VALUE, take_pidfile,
+	  "-p <file>      write the process's number there (in the background)" },
 	{ "-n", ARG_VALUE, take_maxconn, "-n <number>    most connections of the process" },
-	{ "-N", ARG_VALUE, take_proxy_maxconn, "-N <number>    most connections of a frontend that says nothing" },
+	{ "-N", ARG_VALUE, take_proxy_maxconn,
+	  "-N <number>    most connections of a frontend that says nothing" },
 	{ "-m", ARG_VALUE, take_memory, "-m <MB>        limit of memory" },
-	{ "-L", ARG_VALUE, take_localpeer, "-L <name>      name of this peer; default: the host's" },
-	{ "-sf", ARG_FLAG, take_old_pids, "-sf <pid>...   when started, tell these processes to finish" },
-	{ "-st", ARG_FLAG, take_old_pids, "-st <pid>...   when started, tell these processes to end at once" },
-	{ "-dK", ARG_JOINED, take_dump, "-dK<class,...> list what is implemented: all, acl, cfg, cli, cnv, flt, smp, svc; -dKtsv: kind<TAB>name" },
+	{ "-L", ARG_VALUE, take_localpeer,
+	  "-L <name>      name of this peer; default: the host's" },
+	{ "-sf", ARG_FLAG, take_old_pids,
+	  "-sf <pid>...   when started, tell these processes to finish" },
+	{ "-st", ARG_FLAG, take_old_pids,
+	  "-st <pid>...   when started, tell these processes to end at once" },
+	{ "-dK", ARG_JOINED, take_dump,
+	  "-dK<class,...> list what is implemented: all, acl, cfg, cli, cnv, flt, smp, svc; "
+	  "-dKtsv: kind<TAB>name" },
 	{ "-dD", ARG_FLAG, take_diag, "-dD            diagnostics: '.diag' lines speak" },
 	{ "-dG", ARG_FLAG, take_no_getaddrinfo, "-dG            do not look names up" },
-	{ "-dr", ARG_FLAG, take_ignore_resolution, "-dr            go on when a server's name cannot be resolved" },
+	{ "-dr", ARG_FLAG, take_ignore_resolution,
+	  "-dr            go on when a server's name cannot be resolved" },
 	FLAG("-dR", no_reuseport, "-dR            one shared socket per address, no SO_REUSEPORT"),
 	FLAG("-dS", no_splice, "-dS            no splice(2)"),
 	FLAG("-dW", zero_warning, "-dW            warnings are errors"),
@@ -234,8 +253,9 @@ static const struct arg_row *row_find(const char *z)
 
 static void walk_options(void (*emit)(void *ctx, const char *kind, const char *name), void *ctx)
 {
-	static const char *const environment[] = { "HAPROXY_LOCALPEER", "HAPROXY_CFGFILES", "HAPROXY_MWORKER",
-						   "HAPROXY_STARTUP_VERSION", "HAPROXY_BRANCH", "HAPROXY_VERSION" };
+	static const char *const environment[] = { "HAPROXY_LOCALPEER", "HAPROXY_CFGFILES",
+						   "HAPROXY_MWORKER",   "HAPROXY_STARTUP_VERSION",
+						   "HAPROXY_BRANCH",    "HAPROXY_VERSION" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		if (rows[i].take != take_missing)

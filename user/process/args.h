@@ -10,26 +10,26 @@
 #include <sys/types.h>
 
 struct args {
-	const char *program;        /* how it was called, without directories: "lbd" or "haproxy" */
-	const char **files;         /* -f and what stands behind "--"; NULL-terminated */
+	const char *program; /* how it was called, without directories: "lbd" or "haproxy" */
+	const char **files;  /* -f and what stands behind "--"; NULL-terminated */
 	int nfiles;
-	const char *directory;      /* -C */
-	const char *localpeer;      /* -L */
-	const char *pidfile;        /* -p */
-	const char *condition;      /* -cc */
-	const char *dump_names;     /* -dK: classes, "" for none given; NULL: not asked for */
+	const char *directory;  /* -C */
+	const char *localpeer;  /* -L */
+	const char *pidfile;    /* -p */
+	const char *condition;  /* -cc */
+	const char *dump_names; /* -dK: classes, "" for none given; NULL: not asked for */
 	int64_t maxconn, proxy_maxconn, memory_mb; /* -n -N -m; 0: not given */
-	pid_t *old_pids;            /* -sf, -st */
+	pid_t *old_pids;                           /* -sf, -st */
 	int nold;
 	int old_signal;             /* SIGUSR1 or SIGTERM */
 	bool check;                 /* -c */
 	bool verbose, quiet;        /* -V -q */
 	bool daemon, foreground;    /* -D; -db or -d */
 	bool master_worker, notify; /* -W; -Ws: also tells systemd */
-	int start_dir;              /* descriptor of the directory that the command line was given in */
-	bool debug;                 /* -d */
-	bool no_splice, no_reuseport; /* -dS -dR */
-	bool zero_warning;          /* -dW */
+	int start_dir; /* descriptor of the directory that the command line was given in */
+	bool debug;    /* -d */
+	bool no_splice, no_reuseport;   /* -dS -dR */
+	bool zero_warning;              /* -dW */
 	bool help, version, build_info; /* -h; -v; -vv */
 };
 

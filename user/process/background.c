@@ -38,13 +38,15 @@ int background_enter(struct diag *d)
 	pid_t child;
 
 	if (pipe2(pipefd, O_CLOEXEC)) {
-		diag_error(d, PLACE_NONE, "cannot go into the background: pipe: %s", strerror(errno));
+		diag_error(d, PLACE_NONE, "cannot go into the background: pipe: %s",
+			   strerror(errno));
 		return -1;
 	}
 	fflush(NULL);
 	child = fork();
 	if (child < 0) {
-		diag_error(d, PLACE_NONE, "cannot go into the background: fork: %s", strerror(errno));
+		diag_error(d, PLACE_NONE, "cannot go into the background: fork: %s",
+			   strerror(errno));
 		close(pipefd[0]);
 		close(pipefd[1]);
 		return -1;

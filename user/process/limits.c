@@ -11,14 +11,17 @@
 #include "loop/thread.h"
 #include "model/server.h"
 
-#define FALLBACK_MAXCONN 100   /* when the limit of descriptors is too low for anything sensible */
-#define MAXCONN_CEILING  1048576 /* without maxconn in the file an unlimited system is not taken at its word */
-#define SPARE_DESCRIPTORS 64   /* standard streams, logs, netlink, maps, runtime API, checks under way */
+#define FALLBACK_MAXCONN 100 /* when the limit of descriptors is too low for anything sensible */
+#define MAXCONN_CEILING \
+	1048576 /* without maxconn in the file an unlimited system is not taken at its word */
+#define SPARE_DESCRIPTORS \
+	64 /* standard streams, logs, netlink, maps, runtime API, checks under way */
 
 /* What is needed besides two descriptors per connection. */
 static uint64_t fixed_descriptors(const struct config *cfg)
 {
-	uint64_t n = SPARE_DESCRIPTORS + 4 * (uint64_t)limits_workers(cfg) + cfg->global.stats_maxconn;
+	uint64_t n =
+		SPARE_DESCRIPTORS + 4 * (uint64_t)limits_workers(cfg) + cfg->global.stats_maxconn;
 	const struct proxy *px;
 	const struct server *s;
 
@@ -28,7 +31,8 @@ static uint64_t fixed_descriptors(const struct config *cfg)
 
 		list_for_each_entry(b, &px->binds, node)
 			list_for_each_entry(x, &b->addresses, node)
-				n += (uint64_t)(x->port_end - x->addr.port + 1) * (b->shards ? limits_workers(cfg) : 1);
+				n += (uint64_t)(x->port_end - x->addr.port + 1) *
+				     (b->shards ? limits_workers(cfg) : 1);
 		list_for_each_entry(s, &px->servers, node)
 			n += s->live.checked; /* one descriptor for each check */
 	}
@@ -94,7 +98,8 @@ static int limit_memory(const struct args *a, struct diag *d)
 	r.rlim_cur = r.rlim_max = (rlim_t)a->memory_mb << 20;
 	if (!setrlimit(RLIMIT_AS, &r))
 		return 0;
-	diag_error(d, PLACE_NONE, "-m %lld: cannot limit the memory: %s", (long long)a->memory_mb, strerror(errno));
+	diag_error(d, PLACE_NONE, "-m %lld: cannot limit the memory: %s", (long long)a->memory_mb,
+		   strerror(errno));
 	return -1;
 }
 
@@ -113,9 +118,10 @@ int limits_apply(struct config *cfg, const struct args *a, struct diag *d)
 	if (g->ulimit_n) {
 		if (g->ulimit_n < want)
 			diag_warning(d, PLACE_NONE,
-				     "ulimit-n %u is too low for maxconn %u: %llu descriptors are needed\n"
-				     "remove the ulimit-n line, it is computed by itself", g->ulimit_n, g->maxconn,
-				     (unsigned long long)want);
+				     "ulimit-n %u is too low for maxconn %u: %llu descriptors are "
+				     "needed\n"
+				     "remove the ulimit-n line, it is computed by itself",
+				     g->ulimit_n, g->maxconn, (unsigned long long)want);
 		want = g->ulimit_n;
 	}
 	if (!raise_descriptors(want, &got))
@@ -127,7 +133,8 @@ int limits_apply(struct config *cfg, const struct args *a, struct diag *d)
 	diag_add(d, g->lax_limits ? DIAG_WARNING : DIAG_ERROR, PLACE_NONE,
 		 "maxconn %u needs %llu descriptors, and the limit cannot be raised above %llu\n"
 		 "raise it before starting (ulimit -n, LimitNOFILE=), or lower maxconn to %llu%s",
-		 g->maxconn, (unsigned long long)want, (unsigned long long)got, (unsigned long long)maxconn_for(cfg, got),
+		 g->maxconn, (unsigned long long)want, (unsigned long long)got,
+		 (unsigned long long)maxconn_for(cfg, got),
 		 g->lax_limits ? "" : ", or say 'no strict-limits'");
 	return g->lax_limits ? 0 : -1;
 }

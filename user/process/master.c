@@ -25,11 +25,11 @@
 static struct {
 	pid_t pid[WORKERS_MAX]; /* [0]: the current one */
 	int n;
-	int life[2];            /* workers hold the reading end: its end means the master is gone */
-	int start_dir;          /* where the command line was given */
+	int life[2];   /* workers hold the reading end: its end means the master is gone */
+	int start_dir; /* where the command line was given */
 	char **argv;
-	bool notify;            /* -Ws */
-	int leaving;            /* the signal that ends it all */
+	bool notify; /* -Ws */
+	int leaving; /* the signal that ends it all */
 } master = { .life = { -1, -1 }, .start_dir = -1 };
 
 /* ---- the worker's side ---- */
@@ -84,9 +84,9 @@ static void say(const char *level, const char *fmt, ...)
 	fputc('\n', stderr);
 }
 
-#define NOTICE	"[NOTICE]"
+#define NOTICE  "[NOTICE]"
 #define WARNING "[WARNING]"
-#define ALERT	"[ALERT]"
+#define ALERT   "[ALERT]"
 
 /* systemd's notification protocol: one datagram with lines. */
 static void notify(const char *text)
@@ -157,7 +157,8 @@ static pid_t fork_worker(int *ready)
 	pid_t pid;
 
 	if (master.n == WORKERS_MAX || pipe2(fds, O_CLOEXEC)) {
-		say(ALERT, "cannot start a worker: %s", master.n == WORKERS_MAX ? "too many older ones still finish" : strerror(errno));
+		say(ALERT, "cannot start a worker: %s",
+		    master.n == WORKERS_MAX ? "too many older ones still finish" : strerror(errno));
 		return -1;
 	}
 	fflush(NULL);
@@ -197,7 +198,8 @@ static void reload(void)
 		/* its end is reaped like any other; the one before it is the current one again */
 		master.pid[0] = master.pid[1];
 		master.pid[1] = pid;
-		say(WARNING, "Failed to load worker (%d): the configuration in use stays", (int)pid);
+		say(WARNING, "Failed to load worker (%d): the configuration in use stays",
+		    (int)pid);
 	} else {
 		say(NOTICE, "Loading success.");
 		tell_workers(1, SIGUSR1);
@@ -234,7 +236,8 @@ static void worker_gone(pid_t pid, int status)
 	current = i == 0;
 	for (master.n--; i < master.n; i++)
 		master.pid[i] = master.pid[i + 1];
-	say(code ? ALERT : WARNING, "%s worker (%d) exited with code %d (%s)", current ? "Current" : "Former", (int)pid, code,
+	say(code ? ALERT : WARNING, "%s worker (%d) exited with code %d (%s)",
+	    current ? "Current" : "Former", (int)pid, code,
 	    WIFSIGNALED(status) ? strsignal(WTERMSIG(status)) : "Exit");
 	if (current && !master.leaving) {
 		say(ALERT, "exit-on-failure: killing every processes with SIGTERM");

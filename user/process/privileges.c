@@ -11,7 +11,8 @@
 
 static int fail(struct diag *d, const char *what, const char *arg)
 {
-	diag_error(d, PLACE_NONE, "%s%s%s: %s", what, arg ? " " : "", arg ? arg : "", strerror(errno));
+	diag_error(d, PLACE_NONE, "%s%s%s: %s", what, arg ? " " : "", arg ? arg : "",
+		   strerror(errno));
 	return -1;
 }
 
@@ -37,6 +38,7 @@ int privileges_drop(const struct global *g, struct diag *d)
 	if (g->uid && getuid() != g->uid && setuid(g->uid))
 		return fail(d, "cannot become user", g->user);
 	if (g->set_dumpable && prctl(PR_SET_DUMPABLE, 1, 0, 0, 0))
-		diag_warning(d, PLACE_NONE, "set-dumpable: core dumps stay impossible: %s", strerror(errno));
+		diag_warning(d, PLACE_NONE, "set-dumpable: core dumps stay impossible: %s",
+			     strerror(errno));
 	return 0;
 }

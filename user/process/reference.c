@@ -37,7 +37,10 @@ static void print_cell(const char *z)
 static void print_kernel(const struct ref_row *r)
 {
 	static const char *const words[] = {
-		[KERNEL_EXACT] = "exact", [KERNEL_APPROX] = "differs: ", [KERNEL_NEVER] = "not kernel: ", [KERNEL_HTTP] = "http only",
+		[KERNEL_EXACT] = "exact",
+		[KERNEL_APPROX] = "differs: ",
+		[KERNEL_NEVER] = "not kernel: ",
+		[KERNEL_HTTP] = "http only",
 	};
 
 	fputs(words[r->kernel], stdout);
@@ -50,14 +53,15 @@ static void print_table(const char *title, struct ref_row *rows, size_t n, bool 
 	char where[80];
 
 	qsort(rows, n, sizeof(*rows), by_name);
-	printf("\n## %s\n\n| usage | %swhat it does | on the kernel path |\n|---|%s---|---|\n", title, with_sections ? "where | " : "",
-	       with_sections ? "---|" : "");
+	printf("\n## %s\n\n| usage | %swhat it does | on the kernel path |\n|---|%s---|---|\n",
+	       title, with_sections ? "where | " : "", with_sections ? "---|" : "");
 	for (size_t i = 0; i < n; i++) {
 		fputs("| `", stdout);
 		print_cell(rows[i].usage);
 		fputs("` | ", stdout);
 		if (with_sections)
-			printf("%s | ", registry_section_names(rows[i].sections, where, sizeof(where)));
+			printf("%s | ",
+			       registry_section_names(rows[i].sections, where, sizeof(where)));
 		print_cell(rows[i].help);
 		fputs(" | ", stdout);
 		print_kernel(&rows[i]);
@@ -67,10 +71,12 @@ static void print_table(const char *title, struct ref_row *rows, size_t n, bool 
 
 #define ROWS_MAX 1024
 
-#define FILL(at, member_sections)                                                                          \
-	for (size_t i = 0; n < ROWS_MAX && (r = at(i)); i++)                                               \
-		rows[n++] = (struct ref_row){ r->name,	      r->usage,	 r->help,                          \
-					      r->kernel_says, r->kernel, member_sections }
+#define FILL(at, member_sections)                                                              \
+	for (size_t i = 0; n < ROWS_MAX && (r = at(i)); i++)                                   \
+		rows[n++] = (struct ref_row)                                                   \
+		{                                                                              \
+			r->name, r->usage, r->help, r->kernel_says, r->kernel, member_sections \
+		}
 
 static void print_keywords(struct ref_row *rows, bool global)
 {
@@ -79,7 +85,8 @@ static void print_keywords(struct ref_row *rows, bool global)
 
 	for (size_t i = 0; n < ROWS_MAX && (r = registry_keyword_at(i)); i++)
 		if ((r->sections & (global ? CFG_GLOBAL : CFG_ANY_PROXY)))
-			rows[n++] = (struct ref_row){ r->name, r->usage, r->help, r->kernel_says, r->kernel, r->sections };
+			rows[n++] = (struct ref_row){ r->name,        r->usage,  r->help,
+						      r->kernel_says, r->kernel, r->sections };
 	print_table(global ? "global" : "defaults, frontend, backend, listen", rows, n, !global);
 }
 
@@ -117,7 +124,8 @@ static void collect(void *ctx, const char *kind, const char *name)
 	struct name_lists *all = ctx;
 	struct name_list *l = all->list;
 
-	if (!strcmp(kind, "global") || !strcmp(kind, "proxy") || !strcmp(kind, "bind-option") || !strcmp(kind, "server-option"))
+	if (!strcmp(kind, "global") || !strcmp(kind, "proxy") || !strcmp(kind, "bind-option") ||
+	    !strcmp(kind, "server-option"))
 		return; /* these have tables */
 	while (l < all->list + all->n && strcmp(l->kind, kind))
 		l++;
@@ -171,10 +179,14 @@ void reference_print(void)
 	struct ref_row *rows = xmalloc(ROWS_MAX * sizeof(*rows));
 
 	puts("# What the configuration language has\n\n"
-	     "Printed by `lbd -dKmd` (`make docs`) from the tables that the parser uses; do not edit. The meaning of a word is\n"
-	     "that of HAProxy's manual, unless it says so. \"On the kernel path\": what becomes of it when its service runs in\n"
-	     "the kernel: `exact`; `differs`, then `datapath auto` keeps the service in user space unless the difference is\n"
-	     "accepted; `not kernel` keeps it in user space; `http only` words never meet a kernel service.");
+	     "Printed by `lbd -dKmd` (`make docs`) from the tables that the parser uses; do not "
+	     "edit. The meaning of a word is\n"
+	     "that of HAProxy's manual, unless it says so. \"On the kernel path\": what becomes of "
+	     "it when its service runs in\n"
+	     "the kernel: `exact`; `differs`, then `datapath auto` keeps the service in user space "
+	     "unless the difference is\n"
+	     "accepted; `not kernel` keeps it in user space; `http only` words never meet a kernel "
+	     "service.");
 	print_keywords(rows, true);
 	print_keywords(rows, false);
 	print_bind_options(rows);

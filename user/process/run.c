@@ -17,14 +17,14 @@
 #include "process/master.h"
 #include "process/signals.h"
 
-static int end_signal;          /* what ends the process; 0: an orderly end */
+static int end_signal; /* what ends the process; 0: an orderly end */
 static bool stopping, ending;
 static struct timer quiet_timer, hard_stop_timer;
 
 #define QUIET_CHECK_MS 20 /* how often a soft stop looks whether everything has ended */
 
-#define for_each_hook(h, fn)                                \
-	list_for_each_entry(h, &start_hooks_list, node)     \
+#define for_each_hook(h, fn)                            \
+	list_for_each_entry(h, &start_hooks_list, node) \
 		if (h->fn)
 
 /* ---- the end ---- */
@@ -73,7 +73,8 @@ static bool something_runs(void)
 	list_for_each_entry(px, &config->proxies, node)
 		if (atomic_load(&px->fe_conns))
 			return true;
-	for_each_hook(h, busy) {
+	for_each_hook(h, busy)
+	{
 		if (h->busy())
 			return true;
 	}
@@ -103,8 +104,8 @@ static void say_stopped(const struct proxy *px)
 		fe += px->fe_count ? px->fe_count[i].cum_conn : 0;
 		be += px->be_count ? px->be_count[i].cum_sess : 0;
 	}
-	strbuf_addf(&b, "Proxy %s stopped (cumulated conns: FE: %llu, BE: %llu).", px->name, (unsigned long long)fe,
-		    (unsigned long long)be);
+	strbuf_addf(&b, "Proxy %s stopped (cumulated conns: FE: %llu, BE: %llu).", px->name,
+		    (unsigned long long)fe, (unsigned long long)be);
 	server_say(px, 4, strbuf_z(&b));
 	strbuf_fini(&b);
 }
@@ -117,14 +118,14 @@ void process_soft_stop(void)
 	if (stopping || ending)
 		return;
 	stopping = true;
-	for_each_hook(h, soft_stop)
-		h->soft_stop();
+	for_each_hook(h, soft_stop) h->soft_stop();
 	list_for_each_entry(px, &config->proxies, node) {
 		atomic_store(&px->stopped, true);
 		say_stopped(px);
 	}
 	if (config->global.hard_stop_after_ms)
-		timer_set(&control_loop, &hard_stop_timer, control_loop.now_ms + config->global.hard_stop_after_ms);
+		timer_set(&control_loop, &hard_stop_timer,
+			  control_loop.now_ms + config->global.hard_stop_after_ms);
 	timer_set(&control_loop, &quiet_timer, control_loop.now_ms + 1);
 }
 
@@ -142,9 +143,9 @@ static void say_server(const struct server *s)
 
 	for (int i = 0; s->count && i <= worker_count; i++)
 		total += s->count[i].cum_sess;
-	strbuf_addf(&b, "SIGHUP: Server %s/%s is %s. Conn: %u act, %u pend, %llu tot.", s->px->name, s->name,
-		    server_is_willing(s) ? "UP" : "DOWN", atomic_load(&s->load.served), server_queued(s),
-		    (unsigned long long)total);
+	strbuf_addf(&b, "SIGHUP: Server %s/%s is %s. Conn: %u act, %u pend, %llu tot.", s->px->name,
+		    s->name, server_is_willing(s) ? "UP" : "DOWN", atomic_load(&s->load.served),
+		    server_queued(s), (unsigned long long)total);
 	server_say(s->px, 4, strbuf_z(&b));
 	strbuf_fini(&b);
 }
@@ -165,9 +166,11 @@ static void say_proxy(const struct proxy *px)
 	else if (!active && !backup)
 		strbuf_adds(&b, "has no server available !");
 	else
-		strbuf_addf(&b, "has %u active servers and %u backup servers available", active, backup);
-	strbuf_addf(&b, ". Conn: act(FE+BE): %u+%u, 0 pend (0 unass), tot(FE+BE): %llu+%llu.", atomic_load(&px->fe_conns),
-		    atomic_load(&px->be_conns), (unsigned long long)fe, (unsigned long long)be);
+		strbuf_addf(&b, "has %u active servers and %u backup servers available", active,
+			    backup);
+	strbuf_addf(&b, ". Conn: act(FE+BE): %u+%u, 0 pend (0 unass), tot(FE+BE): %llu+%llu.",
+		    atomic_load(&px->fe_conns), atomic_load(&px->be_conns), (unsigned long long)fe,
+		    (unsigned long long)be);
 	server_say(px, 4, strbuf_z(&b));
 	strbuf_fini(&b);
 }
@@ -189,16 +192,14 @@ static void on_pause(void)
 {
 	struct start_hooks *h;
 
-	for_each_hook(h, pause)
-		h->pause();
+	for_each_hook(h, pause) h->pause();
 }
 
 static void on_resume(void)
 {
 	struct start_hooks *h;
 
-	for_each_hook(h, resume)
-		h->resume();
+	for_each_hook(h, resume) h->resume();
 }
 
 /* HAProxy lists its pools; ours is the C library's heap, and what modules say of their own. */
@@ -207,10 +208,11 @@ static void on_dump(void)
 	struct mallinfo2 m = mallinfo2();
 	struct start_hooks *h;
 
-	fprintf(stderr, "Dumping memory usage: heap %zu bytes of %zu in use, %zu bytes mapped in %zu pieces\n", m.uordblks, m.arena,
-		m.hblkhd, m.hblks);
-	for_each_hook(h, dump)
-		h->dump();
+	fprintf(stderr,
+		"Dumping memory usage: heap %zu bytes of %zu in use, %zu bytes mapped in %zu "
+		"pieces\n",
+		m.uordblks, m.arena, m.hblkhd, m.hblks);
+	for_each_hook(h, dump) h->dump();
 }
 
 static void on_terminate(void)
@@ -227,8 +229,9 @@ static const struct {
 	int sig;
 	void (*act)(void);
 } signal_rows[] = {
-	{ SIGUSR1, process_soft_stop }, { SIGTERM, on_terminate }, { SIGINT, on_interrupt }, { SIGHUP, on_hangup },
-	{ SIGQUIT, on_dump },		{ SIGTTOU, on_pause },	   { SIGTTIN, on_resume },
+	{ SIGUSR1, process_soft_stop }, { SIGTERM, on_terminate }, { SIGINT, on_interrupt },
+	{ SIGHUP, on_hangup },          { SIGQUIT, on_dump },      { SIGTTOU, on_pause },
+	{ SIGTTIN, on_resume },
 };
 
 static void on_signal(int sig)
@@ -244,8 +247,7 @@ static void start_worker(struct loop *l)
 {
 	struct start_hooks *h;
 
-	for_each_hook(h, worker_start)
-		h->worker_start(l);
+	for_each_hook(h, worker_start) h->worker_start(l);
 }
 
 static int cannot_start(const char *what, int err)
@@ -271,8 +273,7 @@ int run(void (*when_ready)(const struct args *a), const struct args *a)
 	err = threads_start(worker_count, start_worker);
 	if (err)
 		return cannot_start("worker threads", err);
-	for_each_hook(h, control_start)
-		h->control_start();
+	for_each_hook(h, control_start) h->control_start();
 	when_ready(a);
 	background_ready();
 	master_worker_ready(on_terminate);

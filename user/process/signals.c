@@ -13,7 +13,9 @@
 
 #include "loop/thread.h"
 
-static const int handled[] = { SIGUSR1, SIGUSR2, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGTTOU, SIGTTIN };
+static const int handled[] = {
+	SIGUSR1, SIGUSR2, SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGTTOU, SIGTTIN
+};
 
 static struct io signal_io = { .fd = -1 };
 static void (*call)(int sig);

@@ -67,9 +67,12 @@ static int dump_names(const char *classes)
 	else if (!strcmp(classes, "md"))
 		reference_print();
 	else if (!*classes || !strcmp(classes, "help"))
-		puts("# List of supported keyword classes:\nall: list all keywords\nacl: ACL keywords\n"
-		     "cfg: configuration keywords\ncli: CLI keywords\ncnv: sample converter keywords\nflt: filter names\n"
-		     "smp: sample fetch functions\nsvc: service names\ntsv: all, as kind<TAB>name\nmd: the reference, as Markdown");
+		puts("# List of supported keyword classes:\nall: list all keywords\nacl: ACL "
+		     "keywords\n"
+		     "cfg: configuration keywords\ncli: CLI keywords\ncnv: sample converter "
+		     "keywords\nflt: filter names\n"
+		     "smp: sample fetch functions\nsvc: service names\ntsv: all, as "
+		     "kind<TAB>name\nmd: the reference, as Markdown");
 	else
 		registry_walk_names(classes, emit_list, &last);
 	return EXIT_FINE;
@@ -84,7 +87,8 @@ static int evaluate_condition(const char *text)
 	arena_init(&a, 0);
 	v = condition_eval(&a, text, &error, &at);
 	if (v < 0)
-		fprintf(stderr, "-cc '%s': %s%s%s%s\n", text, error, *at ? " (at '" : "", at, *at ? "')" : "");
+		fprintf(stderr, "-cc '%s': %s%s%s%s\n", text, error, *at ? " (at '" : "", at,
+			*at ? "')" : "");
 	arena_fini(&a);
 	return v < 0 ? 2 : !v;
 }
@@ -190,7 +194,9 @@ static int read_configuration(struct config *cfg, const struct args *a)
 	if (cfg->diag->errors)
 		return -1;
 	if (cfg->global.zero_warning && cfg->diag->warnings) {
-		diag_error(cfg->diag, PLACE_NONE, "there are %d warnings, and warnings count as errors here (zero-warning, -dW)",
+		diag_error(cfg->diag, PLACE_NONE,
+			   "there are %d warnings, and warnings count as errors here "
+			   "(zero-warning, -dW)",
 			   cfg->diag->warnings);
 		return -1;
 	}
@@ -208,7 +214,8 @@ static int finish_check(struct config *cfg, const struct args *a, int warnings)
 
 	if (!has_listener(cfg)) {
 		if (!cfg->global.quiet)
-			puts("Configuration file has no error but will not start (no listener) => exit(2).");
+			puts("Configuration file has no error but will not start (no listener) => "
+			     "exit(2).");
 		return EXIT_NO_LISTENER;
 	}
 	if (cfg->global.quiet)
@@ -278,7 +285,8 @@ static void tell_old_processes(const struct args *a)
 {
 	for (int i = 0; i < a->nold; i++)
 		if (kill(a->old_pids[i], a->old_signal) && errno != ESRCH)
-			fprintf(stderr, "lbd: cannot tell process %d to end: %s\n", (int)a->old_pids[i], strerror(errno));
+			fprintf(stderr, "lbd: cannot tell process %d to end: %s\n",
+				(int)a->old_pids[i], strerror(errno));
 }
 
 static int change_directory(struct args *a)
@@ -318,8 +326,8 @@ int lbd_main(int argc, char **argv)
 		dump_names(args.dump_names);
 	print_messages(config);
 	if (rc) {
-		fprintf(stderr, "%s: %d error%s in the configuration; nothing was started\n", args.program, diag.errors,
-			diag.errors == 1 ? "" : "s");
+		fprintf(stderr, "%s: %d error%s in the configuration; nothing was started\n",
+			args.program, diag.errors, diag.errors == 1 ? "" : "s");
 		return EXIT_ERROR;
 	}
 	if (args.check)
