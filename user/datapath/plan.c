@@ -255,18 +255,20 @@ static void answer_tcp(struct planning *p)
 {
 	const struct plan_cause *refused = first_cause(p->plan, CAUSE_REFUSED);
 	const struct plan_cause *blocked = first_cause(p->plan, CAUSE_BLOCKS);
-	bool splice_off = p->wish->wish == WISH_USER || p->cfg->global.no_splice;
+	const char *engine = p->cfg->global.splice_engine ? p->cfg->global.splice_engine : "auto";
+	bool no_engine = p->cfg->global.no_splice || strcmp(engine, "copy") == 0;
+	bool splice_off = p->wish->wish == WISH_USER || no_engine;
 
 	if ((p->wish->wish == WISH_AUTO || p->wish->wish == WISH_KERNEL) && !refused && !blocked) {
 		answer_kernel(p);
 		return;
 	}
 	p->plan->path = splice_off ? PATH_USER : PATH_SPLICE;
-	p->plan->engine = splice_off ? NULL : "auto";
+	p->plan->engine = splice_off ? NULL : engine;
 	if (p->wish->wish == WISH_USER)
 		p->plan->why = "datapath user";
 	else if (splice_off)
-		p->plan->why = "nosplice in global";
+		p->plan->why = p->cfg->global.no_splice ? "nosplice in global" : "tune.splice copy in global";
 	else if (p->wish->wish == WISH_SPLICE)
 		p->plan->why = "datapath splice";
 	else

@@ -19,6 +19,7 @@ static int parse_tune_splice(struct cfg_line *l)
 	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
 		if (strcmp(cfg_arg(l, 0), ways[i].name) == 0) {
 			splice_enabled = ways[i].pipes;
+			l->cfg->global.splice_engine = ways[i].name;
 			splice_always = strcmp(ways[i].name, "pipe") == 0;
 			return 0;
 		}

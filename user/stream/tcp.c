@@ -9,6 +9,7 @@
  * server-fin. An expired side is treated as ended: what was read is still delivered, the other side sees the end.
  */
 #include "base/arena.h"
+#include "datapath/plan.h"
 #include "log/log.h"
 #include "policy/rules.h"
 #include "stream/queue.h"
@@ -255,7 +256,10 @@ static void tcp_start_copy(struct tcp_stream *t)
 {
 	struct conn *client = &t->s.sess->client, *server = &t->s.up->conn;
 	uint32_t no = t->s.be->no_options | t->s.sess->fe->no_options;
+	const struct service_plan *plan = t->s.sess->fe->plan;
 
+	if (plan && plan->path == PATH_USER) /* `datapath user`: the daemon reads every byte */
+		no |= PX_O_SPLICE_AUTO;
 	relay_init(&t->req, client, server, !(no & (PX_O_SPLICE_AUTO | PX_O_SPLICE_REQ)));
 	relay_init(&t->res, server, client, !(no & (PX_O_SPLICE_AUTO | PX_O_SPLICE_RTR)));
 	if (t->inspect.data) {
