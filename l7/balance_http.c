@@ -55,7 +55,8 @@ static bool param_cut(const struct lookup_key *k, struct slice *query)
 		next = memchr(p, '&', (size_t)(end - p));
 		if (!next)
 			next = end;
-		if ((size_t)(next - p) <= conf->name.n || p[conf->name.n] != '=' || memcmp(p, conf->name.p, conf->name.n))
+		if ((size_t)(next - p) <= conf->name.n || p[conf->name.n] != '=' ||
+		    memcmp(p, conf->name.p, conf->name.n))
 			continue;
 		*query = slice_make(p + conf->name.n + 1, (size_t)(next - p) - conf->name.n - 1);
 		return true;
@@ -82,8 +83,9 @@ static int parse_number(struct cfg_line *l, int *i, uint32_t *out)
 	long v = strtol(z, &end, 10);
 
 	if (*i + 1 >= l->nwords || end == z || *end || v < 1 || v > INT32_MAX)
-		return cfg_error(l, *i, "'balance uri': '%s' is followed by a number from 1 on, not '%s'", l->words[*i].z,
-				 *i + 1 < l->nwords ? z : "");
+		return cfg_error(l, *i,
+				 "'balance uri': '%s' is followed by a number from 1 on, not '%s'",
+				 l->words[*i].z, *i + 1 < l->nwords ? z : "");
 	*out = (uint32_t)v;
 	(*i)++;
 	return 0;
@@ -108,7 +110,10 @@ static int uri_parse(struct cfg_line *l, int arg, struct balance *b)
 		} else if (!strcmp(z, "path-only")) {
 			path_only = true;
 		} else {
-			return cfg_error(l, i, "'balance uri' takes 'len <n>', 'depth <n>', 'path-only' and 'whole', not '%s'", z);
+			return cfg_error(l, i,
+					 "'balance uri' takes 'len <n>', 'depth <n>', 'path-only' "
+					 "and 'whole', not '%s'",
+					 z);
 		}
 	}
 	u->key.expr = parse_expr(l, arg, path_only ? "pathq" : "url");
@@ -125,8 +130,10 @@ static int url_param_parse(struct cfg_line *l, int arg, struct balance *b)
 	if (!*name)
 		return cfg_error(l, arg, "'balance url_param' needs the name of a parameter");
 	if (arg + 2 < l->nwords)
-		return cfg_error(l, arg + 2, "'balance url_param' takes nothing behind the name; lbd does not have '%s'",
-				 l->words[arg + 2].z);
+		return cfg_error(
+			l, arg + 2,
+			"'balance url_param' takes nothing behind the name; lbd does not have '%s'",
+			l->words[arg + 2].z);
 	k->name = slice_z(name);
 	k->key.expr = parse_expr(l, arg, "query");
 	k->key.cut = param_cut;
@@ -142,9 +149,13 @@ static int hdr_parse(struct cfg_line *l, int arg, struct balance *b)
 	size_t n = open ? strcspn(open + 1, "(),'\"\\ ") : 0;
 
 	if (!n || strcmp(open + 1 + n, ")"))
-		return cfg_error(l, arg, "'balance hdr(<name>)' needs the name of a header in the parentheses");
+		return cfg_error(
+			l, arg,
+			"'balance hdr(<name>)' needs the name of a header in the parentheses");
 	if (arg + 1 < l->nwords)
-		return cfg_error(l, arg + 1, "'balance hdr()' takes nothing behind it; lbd does not have '%s'", l->words[arg + 1].z);
+		return cfg_error(l, arg + 1,
+				 "'balance hdr()' takes nothing behind it; lbd does not have '%s'",
+				 l->words[arg + 1].z);
 	k->expr = parse_expr(l, arg, arena_printf(l->arena, "req.hdr(%.*s,1)", (int)n, open + 1));
 	k->cut = not_empty;
 	b->conf = k;
@@ -157,16 +168,18 @@ static int needs_http(struct balance *b, struct diag *d)
 
 	if (px->mode == MODE_HTTP)
 		return 0;
-	diag_warning(d, b->at, "%s '%s': 'balance %s' needs 'mode http'; round robin is used instead", proxy_kind(px), px->name,
-		     b->algo->name);
+	diag_warning(d, b->at,
+		     "%s '%s': 'balance %s' needs 'mode http'; round robin is used instead",
+		     proxy_kind(px), px->name, b->algo->name);
 	b->algo = balance_find(SLICE("roundrobin"));
 	b->conf = NULL;
 	return 0;
 }
 
-#define BY_REQUEST                                                                                                     \
-	.is_static = true, .by_hash = true, .takes_avoided = true, .wants_sample = true, .check = needs_http,          \
-	.rebuild = lookup_rebuild, .pick = lookup_pick_key, .kernel = KERNEL_HTTP
+#define BY_REQUEST                                                                       \
+	.is_static = true, .by_hash = true, .takes_avoided = true, .wants_sample = true, \
+	.check = needs_http, .rebuild = lookup_rebuild, .pick = lookup_pick_key,         \
+	.kernel = KERNEL_HTTP
 
 void balance_http_init(void)
 {
@@ -174,17 +187,20 @@ void balance_http_init(void)
 		{ .name = "uri",
 		  .parse = uri_parse,
 		  .usage = "uri [len <n>] [depth <n>] [path-only] [whole]",
-		  .help = "The target up to the question mark chooses: the same page comes from the same server.",
+		  .help = "The target up to the question mark chooses: the same page comes from "
+			  "the same server.",
 		  BY_REQUEST },
 		{ .name = "url_param",
 		  .parse = url_param_parse,
 		  .usage = "url_param <name>",
-		  .help = "The value of a parameter of the query chooses; without it servers are taken in turn.",
+		  .help = "The value of a parameter of the query chooses; without it servers are "
+			  "taken in turn.",
 		  BY_REQUEST },
 		{ .name = "hdr",
 		  .parse = hdr_parse,
 		  .usage = "hdr(<name>)",
-		  .help = "The first value of a header chooses; without it servers are taken in turn.",
+		  .help = "The first value of a header chooses; without it servers are taken in "
+			  "turn.",
 		  BY_REQUEST },
 	};
 

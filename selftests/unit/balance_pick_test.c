@@ -97,7 +97,7 @@ static void expect(struct proxy *px, const char *want, bool hold)
 	assert_string_equal(got, want);
 }
 
-#define THREE(a, b, c)                                                                                                 \
+#define THREE(a, b, c) \
 	" server a 127.0.0.1:1 " a "\n server b 127.0.0.1:2 " b "\n server c 127.0.0.1:3 " c "\n"
 
 static void test_recorded_orders(void **state)
@@ -106,31 +106,47 @@ static void test_recorded_orders(void **state)
 		const char *conf, *order;
 		bool hold;
 	} rows[] = {
-		{ "# the default is roundrobin\n" THREE("weight 3", "weight 2", "weight 1"), "ABACABABACABABACABABA", false },
-		{ "balance roundrobin\n" THREE("weight 5", "weight 3", "weight 2"), "ABACABABACABACABABAC", false },
-		{ "balance static-rr\n" THREE("weight 3", "weight 2", "weight 1"), "AABABCAABABCAAB", false },
-		{ "balance static-rr\n" THREE("weight 5", "weight 3", "weight 2"), "AABACABABCAABACABABCAAB", false },
-		{ "balance static-rr\n" THREE("weight 3 maxconn 1", "weight 2", "weight 1"), "ABBCBBCBBCBBCB", true },
-		{ "balance roundrobin\n" THREE("weight 3 maxconn 1", "weight 2", "weight 1"), "ABCBBCBBCBBCBB", true },
+		{ "# the default is roundrobin\n" THREE("weight 3", "weight 2", "weight 1"),
+		  "ABACABABACABABACABABA", false },
+		{ "balance roundrobin\n" THREE("weight 5", "weight 3", "weight 2"),
+		  "ABACABABACABACABABAC", false },
+		{ "balance static-rr\n" THREE("weight 3", "weight 2", "weight 1"),
+		  "AABABCAABABCAAB", false },
+		{ "balance static-rr\n" THREE("weight 5", "weight 3", "weight 2"),
+		  "AABACABABCAABACABABCAAB", false },
+		{ "balance static-rr\n" THREE("weight 3 maxconn 1", "weight 2", "weight 1"),
+		  "ABBCBBCBBCBBCB", true },
+		{ "balance roundrobin\n" THREE("weight 3 maxconn 1", "weight 2", "weight 1"),
+		  "ABCBBCBBCBBCBB", true },
 		{ "balance leastconn\n" THREE("", "", ""), "ABCABCABC", true },
-		{ "balance leastconn\n" THREE("weight 3", "weight 2", "weight 1"), "ABCABAABACBAABA", true },
-		{ "balance leastconn\n" THREE("weight 1", "weight 2", "weight 3"), "ABCCBCCBCABCCBC", true },
-		{ "balance leastconn\n" THREE("weight 5", "weight 3", "weight 2"), "ABCAABACBAABACABACBAABA", true },
-		{ "balance leastconn\n" THREE("weight 4", "weight 1", "weight 4"), "ABCACACACACACACBACACA", true },
+		{ "balance leastconn\n" THREE("weight 3", "weight 2", "weight 1"),
+		  "ABCABAABACBAABA", true },
+		{ "balance leastconn\n" THREE("weight 1", "weight 2", "weight 3"),
+		  "ABCCBCCBCABCCBC", true },
+		{ "balance leastconn\n" THREE("weight 5", "weight 3", "weight 2"),
+		  "ABCAABACBAABACABACBAABA", true },
+		{ "balance leastconn\n" THREE("weight 4", "weight 1", "weight 4"),
+		  "ABCACACACACACACBACACA", true },
 		{ "balance leastconn\n" THREE("", "", ""), "ABCABCABC", false },
-		{ "balance first\n" THREE("maxconn 2 id 30", "maxconn 1 id 10", "maxconn 2 id 20"), "BCCAA-", true },
+		{ "balance first\n" THREE("maxconn 2 id 30", "maxconn 1 id 10", "maxconn 2 id 20"),
+		  "BCCAA-", true },
 		{ "balance roundrobin\n" THREE("backup", "backup", "weight 0"), "AAA", false },
-		{ "balance roundrobin\noption allbackups\n" THREE("backup", "backup", "weight 0"), "ABAB", false },
+		{ "balance roundrobin\noption allbackups\n" THREE("backup", "backup", "weight 0"),
+		  "ABAB", false },
 		{ "balance leastconn\n" THREE("backup", "", "disabled"), "BBB", true },
-		{ "balance roundrobin\n" THREE("maxconn 1", "maxconn 2", "maxconn 1"), "ABCB-", true },
-		{ "balance leastconn\n" THREE("maxconn 1", "maxconn 2", "maxconn 1"), "ABCB-", true },
+		{ "balance roundrobin\n" THREE("maxconn 1", "maxconn 2", "maxconn 1"), "ABCB-",
+		  true },
+		{ "balance leastconn\n" THREE("maxconn 1", "maxconn 2", "maxconn 1"), "ABCB-",
+		  true },
 		{ "balance random\n" THREE("disabled", "weight 0", "maxconn 3"), "CCC-", true },
 		{ "balance roundrobin\n" THREE("disabled", "weight 0", "disabled"), "-", true },
 		{ "balance source\n" THREE("disabled", "weight 0", "disabled"), "-", true },
 		{ "balance static-rr\n" THREE("disabled", "weight 0", "disabled"), "-", true },
 		{ "balance random\n" THREE("disabled", "weight 0", "disabled"), "-", true },
 		{ "balance first\n" THREE("disabled", "weight 0", "disabled"), "-", true },
-		{ "# no address, no key: in turn\nbalance source\n" THREE("weight 3", "weight 2", "weight 1"), "AABABCA", false },
+		{ "# no address, no key: in turn\nbalance source\n" THREE("weight 3", "weight 2",
+									  "weight 1"),
+		  "AABABCA", false },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
@@ -139,8 +155,15 @@ static void test_recorded_orders(void **state)
 
 static void test_state_changes(void **state)
 {
-	static const char *const algorithms[] = { "roundrobin", "static-rr", "leastconn", "first", "random", "source",
-						  "source\nhash-type consistent", "source\nhash-type maglev", "hash 5-tuple" };
+	static const char *const algorithms[] = { "roundrobin",
+						  "static-rr",
+						  "leastconn",
+						  "first",
+						  "random",
+						  "source",
+						  "source\nhash-type consistent",
+						  "source\nhash-type maglev",
+						  "hash 5-tuple" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(algorithms); i++) {
 		struct proxy *px = backend("balance %s\n" THREE("", "", "backup"), algorithms[i]);
@@ -192,7 +215,12 @@ static void test_weights_at_run_time(void **state)
 
 static void test_avoided(void **state)
 {
-	static const char *const algorithms[] = { "roundrobin", "static-rr", "leastconn", "first", "random", "source",
+	static const char *const algorithms[] = { "roundrobin",
+						  "static-rr",
+						  "leastconn",
+						  "first",
+						  "random",
+						  "source",
 						  "source\nhash-type consistent" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(algorithms); i++) {
@@ -235,7 +263,8 @@ static void test_full(void **state)
 
 static void test_minconn(void **state)
 {
-	struct proxy *px = backend("balance roundrobin\nfullconn 100\n" THREE("minconn 2 maxconn 10", "disabled", "disabled"));
+	struct proxy *px = backend("balance roundrobin\nfullconn 100\n" THREE(
+		"minconn 2 maxconn 10", "disabled", "disabled"));
 	static const struct {
 		uint32_t backend, limit;
 	} rows[] = { { 0, 2 }, { 10, 2 }, { 50, 5 }, { 99, 9 }, { 100, 10 }, { 500, 10 } };
@@ -259,7 +288,8 @@ static void test_source_by_listener_family(void **state)
 	assert_int_equal(lb_table_build_map(&table, t, balance_targets(px, t)), 0);
 	for (uint32_t i = 0; i < 1000; i++) {
 		uint32_t ip = 0x0a000000 + i * 7919;
-		struct addr v4 = { .family = ADDR_IP4 }, mapped = { .family = ADDR_IP6, .ip[10] = 0xff, .ip[11] = 0xff };
+		struct addr v4 = { .family = ADDR_IP4 },
+			    mapped = { .family = ADDR_IP6, .ip[10] = 0xff, .ip[11] = 0xff };
 		struct pick_request r = { .client = &v4 };
 		uint32_t ip_be = htonl(ip), v4_slot = table.slot[ip % table.size];
 
@@ -267,9 +297,11 @@ static void test_source_by_listener_family(void **state)
 		memcpy(mapped.ip + 12, &ip_be, 4);
 		assert_int_equal(balance_pick(px, &r)->index, v4_slot);
 		r.listener_is_ip6 = true;
-		assert_int_equal(balance_pick(px, &r)->index, table.slot[(ip ^ 0xffff) % table.size]);
+		assert_int_equal(balance_pick(px, &r)->index,
+				 table.slot[(ip ^ 0xffff) % table.size]);
 		r.client = &mapped;
-		assert_int_equal(balance_pick(px, &r)->index, table.slot[(ip ^ 0xffff) % table.size]);
+		assert_int_equal(balance_pick(px, &r)->index,
+				 table.slot[(ip ^ 0xffff) % table.size]);
 		differ += balance_pick(px, &r)->index != v4_slot;
 	}
 	assert_true(differ > 100);
@@ -338,7 +370,8 @@ static void test_turns_are_exact_across_threads(void **state)
 	static const char *const algorithms[] = { "roundrobin", "static-rr" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(algorithms); i++) {
-		struct proxy *px = backend("balance %s\n" THREE("weight 3", "weight 2", "weight 1"), algorithms[i]);
+		struct proxy *px = backend("balance %s\n" THREE("weight 3", "weight 2", "weight 1"),
+					   algorithms[i]);
 		int total[3];
 
 		run_pickers(px, 6000, total);
@@ -367,7 +400,8 @@ static void *changer_main(void *arg)
 
 static void test_changes_under_load(void **state)
 {
-	static const char *const algorithms[] = { "roundrobin", "static-rr", "leastconn", "first", "random", "source" };
+	static const char *const algorithms[] = { "roundrobin", "static-rr", "leastconn",
+						  "first",      "random",    "source" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(algorithms); i++) {
 		struct proxy *px = backend("balance %s\n" THREE("", "", "disabled"), algorithms[i]);
@@ -400,7 +434,8 @@ static struct proxy *large_backend(const char *algorithm, int servers, const cha
 	size_t at = sprintf(text, "backend b\n balance %s\n", algorithm);
 
 	for (int i = 0; i < servers; i++)
-		at += sprintf(text + at, " server s%d 10.%d.%d.1:80 weight %d %s\n", i, i >> 8, i & 255, 1 + i % 9, options);
+		at += sprintf(text + at, " server s%d 10.%d.%d.1:80 weight %d %s\n", i, i >> 8,
+			      i & 255, 1 + i % 9, options);
 	diag_init(&diag);
 	cfg = config_new(&diag);
 	assert_int_equal(config_read_text(cfg, "test.cfg", slice_make(text, at)), 0);
@@ -431,9 +466,11 @@ static void test_flat_cost(void **state)
 	static const char *const algorithms[] = { "roundrobin", "leastconn", "random", "source" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(algorithms); i++) {
-		double few = cost_per_pick(algorithms[i], 10), many = cost_per_pick(algorithms[i], 10000);
+		double few = cost_per_pick(algorithms[i], 10),
+		       many = cost_per_pick(algorithms[i], 10000);
 
-		print_message("# %s: %.0f ns with 10 servers, %.0f ns with 10,000\n", algorithms[i], few, many);
+		print_message("# %s: %.0f ns with 10 servers, %.0f ns with 10,000\n", algorithms[i],
+			      few, many);
 		assert_true(many < 20000); /* a walk over all would take longer */
 	}
 }
@@ -441,7 +478,8 @@ static void test_flat_cost(void **state)
 /* Overload: when all of 1,000 are full the next request finds that out without a look at each. */
 static void test_all_of_many_full(void **state)
 {
-	static const char *const algorithms[] = { "roundrobin", "static-rr", "leastconn", "first", "random" };
+	static const char *const algorithms[] = { "roundrobin", "static-rr", "leastconn", "first",
+						  "random" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(algorithms); i++) {
 		struct proxy *px = large_backend(algorithms[i], 1000, "maxconn 1");
@@ -469,7 +507,8 @@ static void test_all_of_many_full(void **state)
 		drop(server(px, 600));
 		assert_null(pick(px));
 		server_set_admin(server(px, 600), 0, SRV_ADM_FMAINT, NULL);
-		assert_true(pick(px) == NULL || pick(px) == server(px, 600)); /* not before the round's end */
+		assert_true(pick(px) == NULL ||
+			    pick(px) == server(px, 600)); /* not before the round's end */
 		loop_once(&control_loop, 0);
 		assert_ptr_equal(pick(px), server(px, 600));
 	}
@@ -500,7 +539,8 @@ static void test_large_table_in_helper(void **state)
 		memcpy(client.ip, &i, 4);
 		assert_in_range(balance_pick(px, &r)->index, 20, 39);
 	}
-	for (int i = 0; i < 2; i++) { /* built twice: once for the first change, once for all the others */
+	for (int i = 0; i < 2;
+	     i++) { /* built twice: once for the first change, once for all the others */
 		for (int rounds = 0; px->balance->snapshot == old && rounds < 1000; rounds++)
 			loop_once(&control_loop, 1000);
 		assert_ptr_not_equal(px->balance->snapshot, old);

@@ -23,54 +23,30 @@ struct recorded {
 
 /* The long ones pass the end of the window of sixteen rounds twice. */
 static const struct recorded recorded[] = {
-	{ { 1, 1, 1 },
-	  "ABCABCABCAB" },
-	{ { 2, 1 },
-	  "AABAABAABAA" },
-	{ { 3, 1 },
-	  "AAABAAABAAABA" },
-	{ { 1, 2 },
-	  "BBABBABBABB" },
-	{ { 1, 3 },
-	  "BBBABBBABBBAB" },
-	{ { 2, 1, 1 },
-	  "ABACABACABACA" },
-	{ { 3, 2, 1 },
-	  "ABACABABACABABACA" },
-	{ { 1, 2, 3 },
-	  "CBCACBCBCACBCBCAC" },
-	{ { 5, 3, 2 },
-	  "ABACABABACABACABABACABACA" },
-	{ { 10, 1 },
-	  "AAAAAAAAAABAAAAAAAAAABAAAAA" },
-	{ { 7, 3, 1, 2 },
-	  "AABADABACADBAAABADABACADBAAABAD" },
-	{ { 6, 5, 4, 3, 2, 1 },
-	  "ABCADBEACBADCBAFEACBDABCADBEACBADCBAFEACBDABCAD" },
-	{ { 1, 3, 3, 2, 1, 1 },
-	  "BCDBCAEBDCFBCDBCAEBDCFBCDBC" },
-	{ { 2, 1, 3, 1 },
-	  "CACBACDCACBACDCACBA" },
-	{ { 2, 3, 3, 1, 1, 3 },
-	  "BCFABCFDBACFEBCFABCFDBACFEBCFAB" },
-	{ { 3, 1, 2, 1, 3, 3 },
-	  "AEFCAEFBACEFDAEFCAEFBACEFDAEFCA" },
-	{ { 1, 2, 3, 3, 2, 2 },
-	  "CDBECDFABCEDFCDBECDFABCEDFCDBEC" },
-	{ { 3, 2, 2, 2, 1 },
-	  "ABCADEBACDABCADEBACDABCAD" },
-	{ { 4, 3, 4, 3, 1, 4, 3 },
-	  "ACFBDACFGEBADCFGACBFDAGCFBDACFGEBADCFGACBFDAGCFBD" },
-	{ { 4, 4, 1, 2, 4 },
-	  "ABEABEDABECABEDABEABEDABECABEDABEAB" },
-	{ { 3, 2, 4, 3, 4 },
-	  "CEADCEBACDECAEDBCEADCEBACDECAEDBCEADC" },
-	{ { 4, 2, 2, 1 },
-	  "ABACABACDABACABACDABACA" },
-	{ { 2, 5, 1, 3, 5, 1 },
-	  "BEDBEABDECBEFDBAEBEDBEABDECBEFDBAEBEDBE" },
-	{ { 2, 6, 3, 3, 5 },
-	  "BECBEDBACEBDEBCBEADBECBEDBACEBDEBCBEADBECBE" },
+	{ { 1, 1, 1 }, "ABCABCABCAB" },
+	{ { 2, 1 }, "AABAABAABAA" },
+	{ { 3, 1 }, "AAABAAABAAABA" },
+	{ { 1, 2 }, "BBABBABBABB" },
+	{ { 1, 3 }, "BBBABBBABBBAB" },
+	{ { 2, 1, 1 }, "ABACABACABACA" },
+	{ { 3, 2, 1 }, "ABACABABACABABACA" },
+	{ { 1, 2, 3 }, "CBCACBCBCACBCBCAC" },
+	{ { 5, 3, 2 }, "ABACABABACABACABABACABACA" },
+	{ { 10, 1 }, "AAAAAAAAAABAAAAAAAAAABAAAAA" },
+	{ { 7, 3, 1, 2 }, "AABADABACADBAAABADABACADBAAABAD" },
+	{ { 6, 5, 4, 3, 2, 1 }, "ABCADBEACBADCBAFEACBDABCADBEACBADCBAFEACBDABCAD" },
+	{ { 1, 3, 3, 2, 1, 1 }, "BCDBCAEBDCFBCDBCAEBDCFBCDBC" },
+	{ { 2, 1, 3, 1 }, "CACBACDCACBACDCACBA" },
+	{ { 2, 3, 3, 1, 1, 3 }, "BCFABCFDBACFEBCFABCFDBACFEBCFAB" },
+	{ { 3, 1, 2, 1, 3, 3 }, "AEFCAEFBACEFDAEFCAEFBACEFDAEFCA" },
+	{ { 1, 2, 3, 3, 2, 2 }, "CDBECDFABCEDFCDBECDFABCEDFCDBEC" },
+	{ { 3, 2, 2, 2, 1 }, "ABCADEBACDABCADEBACDABCAD" },
+	{ { 4, 3, 4, 3, 1, 4, 3 }, "ACFBDACFGEBADCFGACBFDAGCFBDACFGEBADCFGACBFDAGCFBD" },
+	{ { 4, 4, 1, 2, 4 }, "ABEABEDABECABEDABEABEDABECABEDABEAB" },
+	{ { 3, 2, 4, 3, 4 }, "CEADCEBACDECAEDBCEADCEBACDECAEDBCEADC" },
+	{ { 4, 2, 2, 1 }, "ABACABACDABACABACDABACA" },
+	{ { 2, 5, 1, 3, 5, 1 }, "BEDBEABDECBEFDBAEBEDBEABDECBEFDBAEBEDBE" },
+	{ { 2, 6, 3, 3, 5 }, "BECBEDBACEBDEBCBEADBECBEDBACEBDEBCBEADBECBE" },
 	{ { 2, 3, 2, 1, 3 },
 	  "BEABECDBAECBEABECDBAECBEABECDBAECBEABECDBAECBEABECDBAECBEABECDBAECBEABECDBAECBEA"
 	  "BECDBAECBEABECDBAECBEABECDBAECBEABECDBAECBEABECDBAECBEABECDBAECBEABECDBAECBEABEC"
@@ -190,17 +166,38 @@ static void test_recorded_weight_changes(void **state)
 		const char *then;
 	} rows[] = {
 		{ { 5, 2 }, "AAABAABAAAB", { 2, 2 }, "ABABABABABABABABABABABABABABABABABABABAB" },
-		{ { 5, 4, 2, 2 }, "ABACBADBACABDABACBADBACABDABACBADBAC", { 5, 4, 3, 2 }, "ABDACBACBADBACABDACBACBADBACABDACBACBADB" },
+		{ { 5, 4, 2, 2 },
+		  "ABACBADBACABDABACBADBACABDABACBADBAC",
+		  { 5, 4, 3, 2 },
+		  "ABDACBACBADBACABDACBACBADBACABDACBACBADB" },
 		{ { 1, 2 }, "BBA", { 1, 3 }, "BBABBBABBBABBBABBBABBBABBBABBBABBBABBBAB" },
 		{ { 2, 2 }, "ABABABABABA", { 5, 2 }, "BAABAAABAABAAABAABAAABAABAAABAABAAABAABA" },
-		{ { 3, 2, 5 }, "CACBCACA", { 2, 2, 5 }, "CBCACBCCACBCACBCCACBCACBCCACBCACBCCACBCA" },
-		{ { 6, 2, 2, 6 }, "ADADBADC", { 6, 2, 5, 6 }, "ADCADBCADACDACDBADCADCADBCADACDACDBADCAD" },
+		{ { 3, 2, 5 },
+		  "CACBCACA",
+		  { 2, 2, 5 },
+		  "CBCACBCCACBCACBCCACBCACBCCACBCACBCCACBCA" },
+		{ { 6, 2, 2, 6 },
+		  "ADADBADC",
+		  { 6, 2, 5, 6 },
+		  "ADCADBCADACDACDBADCADCADBCADACDACDBADCAD" },
 		{ { 3, 4 }, "BBABABABBABA", { 3, 6 }, "BABBABBABBABBABBABBABBABBABBABBABBABBABB" },
-		{ { 5, 1, 5, 6 }, "DADCADCA", { 5, 1, 6, 6 }, "DBCADCDACDACDACDACDBCADCDACDACDACDACDBCA" },
-		{ { 3, 1, 3, 3 }, "ACDACDACDBACDACDACDB", { 3, 1, 4, 3 }, "ACDACDACDBCACDACDACDBCACDACDACDBCACDACDA" },
+		{ { 5, 1, 5, 6 },
+		  "DADCADCA",
+		  { 5, 1, 6, 6 },
+		  "DBCADCDACDACDACDACDBCADCDACDACDACDACDBCA" },
+		{ { 3, 1, 3, 3 },
+		  "ACDACDACDBACDACDACDB",
+		  { 3, 1, 4, 3 },
+		  "ACDACDACDBCACDACDACDBCACDACDACDBCACDACDA" },
 		{ { 4, 4 }, "ABABABABAB", { 4, 5 }, "ABABABBABABABABBABABABABBABABABABBABABAB" },
-		{ { 3, 4, 5 }, "CBCABCBCA", { 3, 4, 3 }, "BACBABCBACBACBABCBACBACBABCBACBACBABCBAC" },
-		{ { 5, 3, 2, 3 }, "ABADCABDAB", { 5, 3, 2, 1 }, "ACABACABAABDCABACABAABDCABACABAABDCABACA" },
+		{ { 3, 4, 5 },
+		  "CBCABCBCA",
+		  { 3, 4, 3 },
+		  "BACBABCBACBACBABCBACBACBABCBACBACBABCBAC" },
+		{ { 5, 3, 2, 3 },
+		  "ABADCABDAB",
+		  { 5, 3, 2, 1 },
+		  "ACABACABAABDCABACABAABDCABACABAABDCABACA" },
 	};
 
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
@@ -265,13 +262,15 @@ static void test_shares_after_changes(void **state)
 		for (long i = random() % 3000; i > 0; i--)
 			wrr_pick(w, NULL, NULL);
 	}
-	for (uint32_t i = 0; i < total; i++) /* to the end of the window that the changes disturbed */
+	for (uint32_t i = 0; i < total;
+	     i++) /* to the end of the window that the changes disturbed */
 		wrr_pick(w, NULL, NULL);
 	memset(count, 0, sizeof(count));
 	for (uint32_t i = 0; i < total; i++)
 		count[wrr_pick(w, NULL, NULL)]++;
 	for (int i = 0; i < N; i++)
-		assert_in_range(count[i] + 1, weight[i] ? weight[i] : 1, weight[i] ? weight[i] + 2 : 1);
+		assert_in_range(count[i] + 1, weight[i] ? weight[i] : 1,
+				weight[i] ? weight[i] + 2 : 1);
 	wrr_free(w);
 }
 

@@ -43,7 +43,8 @@ const struct balance_algorithm *balance_row(size_t i)
 
 bool balance_is_static(const struct balance *b)
 {
-	return b->algo && b->algo->is_static && (!b->algo->by_hash || b->hash_type == HASH_MAP_BASED);
+	return b->algo && b->algo->is_static &&
+	       (!b->algo->by_hash || b->hash_type == HASH_MAP_BASED);
 }
 
 const char *balance_kernel_form(const struct balance *b)
@@ -167,7 +168,8 @@ static void server_changed(struct server *s, unsigned int events)
 	if (!b)
 		return;
 	balance_freed(s->px);
-	if (!(events & (SERVER_EV_STATE | SERVER_EV_WEIGHT | SERVER_EV_ADDED | SERVER_EV_DELETED | SERVER_EV_ADDR)))
+	if (!(events & (SERVER_EV_STATE | SERVER_EV_WEIGHT | SERVER_EV_ADDED | SERVER_EV_DELETED |
+			SERVER_EV_ADDR)))
 		return;
 	if (s->px->nservers <= BALANCE_FEW_SERVERS || !on_control_thread()) {
 		b->algo->rebuild(b);
@@ -195,7 +197,8 @@ static void balance_start(struct proxy *px, struct diag *d)
 	if (b->algo->check && b->algo->check(b, d))
 		return;
 	if (b->algo->rebuild(b)) {
-		diag_error(d, b->at.file ? b->at : px->at, "%s '%s': no memory for 'balance %s' over %d servers", proxy_kind(px),
+		diag_error(d, b->at.file ? b->at : px->at,
+			   "%s '%s': no memory for 'balance %s' over %d servers", proxy_kind(px),
 			   px->name, b->algo->name, px->nservers);
 		return;
 	}

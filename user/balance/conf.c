@@ -29,7 +29,10 @@ static const char *all_algorithms(struct arena *a)
 	char *text = "";
 
 	for (size_t i = 0; (row = balance_row(i)); i++)
-		text = arena_printf(a, "%s%s'%s'", text, !i ? "" : balance_row(i + 1) ? ", " : " and ",
+		text = arena_printf(a, "%s%s'%s'", text,
+				    !i                   ? ""
+				    : balance_row(i + 1) ? ", "
+							 : " and ",
 				    row->usage ? row->usage : row->name);
 	return text;
 }
@@ -47,8 +50,10 @@ static int parse_balance(struct cfg_line *l)
 	if (!algo) {
 		const char *near = diag_nearest(word, next_algorithm, &at);
 
-		return cfg_error(l, l->first_arg, "'balance' has no algorithm '%s'%s%s%s\n  it has %s", word,
-				 near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "", all_algorithms(l->arena));
+		return cfg_error(l, l->first_arg,
+				 "'balance' has no algorithm '%s'%s%s%s\n  it has %s", word,
+				 near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "",
+				 all_algorithms(l->arena));
 	}
 	b->algo = algo;
 	b->at = l->at;
@@ -57,9 +62,11 @@ static int parse_balance(struct cfg_line *l)
 	if (algo->parse)
 		return algo->parse(l, l->first_arg, b);
 	if (word[name.n])
-		return cfg_error(l, l->first_arg, "'balance %s' takes no argument in parentheses", algo->name);
+		return cfg_error(l, l->first_arg, "'balance %s' takes no argument in parentheses",
+				 algo->name);
 	if (cfg_argc(l) > 1)
-		return cfg_warn(l, l->first_arg + 1, "'balance %s' takes no argument, '%s' is ignored", algo->name,
+		return cfg_warn(l, l->first_arg + 1,
+				"'balance %s' takes no argument, '%s' is ignored", algo->name,
 				cfg_arg(l, 1));
 	return 0;
 }
@@ -87,18 +94,27 @@ static int parse_hash_type(struct cfg_line *l)
 	for (size_t i = 0; i < HASH_FN_COUNT; i++)
 		names[i] = lookup_fn_name(i);
 	if (!strcmp(cfg_arg(l, 0), "avalanche"))
-		return cfg_error(l, l->first_arg, "'hash-type avalanche' is gone from the language; write "
-						  "'hash-type map-based sdbm avalanche', which chooses the same servers");
+		return cfg_error(
+			l, l->first_arg,
+			"'hash-type avalanche' is gone from the language; write "
+			"'hash-type map-based sdbm avalanche', which chooses the same servers");
 	if (type < 0)
-		return cfg_error(l, l->first_arg, "'hash-type' is 'map-based', 'consistent' or 'maglev'%s%s%s",
-				 cfg_argc(l) ? ", not '" : "", cfg_arg(l, 0), cfg_argc(l) ? "'" : "");
+		return cfg_error(l, l->first_arg,
+				 "'hash-type' is 'map-based', 'consistent' or 'maglev'%s%s%s",
+				 cfg_argc(l) ? ", not '" : "", cfg_arg(l, 0),
+				 cfg_argc(l) ? "'" : "");
 	if (cfg_argc(l) > 1)
 		fn = find_word(names, HASH_FN_COUNT, cfg_arg(l, 1));
 	if (fn < 0)
-		return cfg_error(l, l->first_arg + 1, "the function of 'hash-type' is 'sdbm', 'djb2', 'wt6' or 'crc32', not '%s'%s",
-				 cfg_arg(l, 1), !strcmp(cfg_arg(l, 1), "avalanche") ? "; 'avalanche' goes behind it" : "");
+		return cfg_error(
+			l, l->first_arg + 1,
+			"the function of 'hash-type' is 'sdbm', 'djb2', 'wt6' or 'crc32', not "
+			"'%s'%s",
+			cfg_arg(l, 1),
+			!strcmp(cfg_arg(l, 1), "avalanche") ? "; 'avalanche' goes behind it" : "");
 	if (cfg_argc(l) > 2 && strcmp(cfg_arg(l, 2), "avalanche"))
-		return cfg_error(l, l->first_arg + 2, "behind the function 'hash-type' takes only 'avalanche', not '%s'",
+		return cfg_error(l, l->first_arg + 2,
+				 "behind the function 'hash-type' takes only 'avalanche', not '%s'",
 				 cfg_arg(l, 2));
 	b->hash_at = l->at;
 	b->hash_type = (enum hash_type)type;
@@ -106,7 +122,8 @@ static int parse_hash_type(struct cfg_line *l)
 	b->hash_fn_set = cfg_argc(l) > 1;
 	b->avalanche = cfg_argc(l) > 2;
 	if (cfg_argc(l) > 3)
-		return cfg_warn(l, l->first_arg + 3, "nothing follows 'avalanche', '%s' is ignored", cfg_arg(l, 3));
+		return cfg_warn(l, l->first_arg + 3, "nothing follows 'avalanche', '%s' is ignored",
+				cfg_arg(l, 3));
 	return 0;
 }
 
@@ -145,13 +162,16 @@ void balance_conf_init(void)
 		  .parse = parse_balance,
 		  .kernel = KERNEL_EXACT,
 		  .usage = "balance <algorithm> [<arguments>]",
-		  .help = "How a server is chosen when nothing (cookie, table, queue) has chosen one; roundrobin by default." },
+		  .help = "How a server is chosen when nothing (cookie, table, queue) has chosen "
+			  "one; roundrobin by default." },
 		{ .name = "hash-type",
 		  .sections = CFG_DEFAULTS | CFG_BACKEND,
 		  .parse = parse_hash_type,
 		  .kernel = KERNEL_EXACT,
-		  .usage = "hash-type map-based|consistent|maglev [sdbm|djb2|wt6|crc32 [avalanche]]",
-		  .help = "How the number that a balancing hash gives is turned into a server; map-based by default." },
+		  .usage =
+			  "hash-type map-based|consistent|maglev [sdbm|djb2|wt6|crc32 [avalanche]]",
+		  .help = "How the number that a balancing hash gives is turned into a server; "
+			  "map-based by default." },
 		{ .name = "option allbackups",
 		  .sections = CFG_DEFAULTS | CFG_BACKEND,
 		  .parse = parse_allbackups,

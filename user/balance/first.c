@@ -75,8 +75,10 @@ void balance_first_init(void)
 		  .rebuild = first_rebuild,
 		  .pick = first_pick,
 		  .kernel = KERNEL_NEVER,
-		  .kernel_says = "'balance first' fills servers up to their maxconn, which needs exact counts",
-		  .help = "The first server by id that has a free slot; needs maxconn on the servers." },
+		  .kernel_says = "'balance first' fills servers up to their maxconn, which needs "
+				 "exact counts",
+		  .help = "The first server by id that has a free slot; needs maxconn on the "
+			  "servers." },
 	};
 
 	balance_register(rows, ARRAY_SIZE(rows));

@@ -10,7 +10,8 @@
 #include <lbd/hash.h>
 
 /* What a request knows when its server is chosen. Bytes that must be waited for are not among it. */
-#define KNOWN_AT_PICK (SMP_W_INTERNAL | SMP_W_L4_CLIENT | SMP_W_L5_CLIENT | SMP_W_REQ_HTTP | SMP_W_BACKEND)
+#define KNOWN_AT_PICK \
+	(SMP_W_INTERNAL | SMP_W_L4_CLIENT | SMP_W_L5_CLIENT | SMP_W_REQ_HTTP | SMP_W_BACKEND)
 
 static void addr_words(uint32_t words[4], const struct addr *a)
 {
@@ -36,7 +37,8 @@ static struct server *tuple_pick(struct balance *b, const struct pick_request *r
 		return lookup_walk(b, r);
 	addr_words(src, r->client);
 	addr_words(dst, r->dst);
-	number = lbd_tuple_number(src, dst, htons(r->client->port), htons(r->dst->port), r->is_udp ? IPPROTO_UDP : IPPROTO_TCP);
+	number = lbd_tuple_number(src, dst, htons(r->client->port), htons(r->dst->port),
+				  r->is_udp ? IPPROTO_UDP : IPPROTO_TCP);
 	return lookup_pick(b, r, lookup_mix(b, number));
 }
 
@@ -53,8 +55,8 @@ static int hash_parse(struct cfg_line *l, int arg, struct balance *b)
 	if (arg + 1 >= l->nwords)
 		return cfg_error(l, arg, "'balance hash' needs a sample expression, or '5-tuple'");
 	if (arg + 2 < l->nwords)
-		return cfg_error(l, arg + 2, "'balance hash' takes nothing behind '%s', not '%s'", l->words[arg + 1].z,
-				 l->words[arg + 2].z);
+		return cfg_error(l, arg + 2, "'balance hash' takes nothing behind '%s', not '%s'",
+				 l->words[arg + 1].z, l->words[arg + 2].z);
 	if (!strcmp(l->words[arg + 1].z, "5-tuple"))
 		return 0;
 	key = ARENA_NEW(l->arena, struct lookup_key);
@@ -81,7 +83,8 @@ void balance_hash_init(void)
 		  .pick = hash_pick,
 		  .kernel = KERNEL_EXACT,
 		  .kernel_says = "is in the kernel only as 'hash 5-tuple', or as 'source'",
-		  .help = "The value of an expression chooses; 5-tuple: each connection by addresses, ports and protocol." },
+		  .help = "The value of an expression chooses; 5-tuple: each connection by "
+			  "addresses, ports and protocol." },
 	};
 
 	balance_register(rows, ARRAY_SIZE(rows));

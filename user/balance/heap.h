@@ -21,7 +21,8 @@ struct lb_heap {
 };
 
 static inline int lb_heap_init(struct lb_heap *h, uint32_t n,
-			       bool (*less)(const void *ctx, uint32_t a, uint32_t b), const void *ctx)
+			       bool (*less)(const void *ctx, uint32_t a, uint32_t b),
+			       const void *ctx)
 {
 	h->count = 0;
 	h->less = less;

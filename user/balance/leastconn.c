@@ -159,8 +159,10 @@ void balance_leastconn_init(void)
 		  .dropped = leastconn_dropped,
 		  .kernel_form = "least",
 		  .kernel = KERNEL_APPROX,
-		  .kernel_says = "leastconn: the less loaded of two servers drawn by weight, not the least loaded of all",
-		  .help = "The server with the fewest connections for its weight, queued ones included." },
+		  .kernel_says = "leastconn: the less loaded of two servers drawn by weight, not "
+				 "the least loaded of all",
+		  .help = "The server with the fewest connections for its weight, queued ones "
+			  "included." },
 	};
 
 	balance_register(rows, ARRAY_SIZE(rows));

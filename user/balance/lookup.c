@@ -26,8 +26,8 @@ struct lookup {
 /* b->state: what outlives a snapshot. */
 struct lookup_state {
 	_Atomic uint32_t cursor; /* of walks */
-	struct build_job *job;	 /* in the helper thread; control thread */
-	bool again;		 /* something changed since the job began */
+	struct build_job *job;   /* in the helper thread; control thread */
+	bool again;              /* something changed since the job began */
 };
 
 struct build_job {
@@ -45,10 +45,10 @@ struct hash_fn_row {
 	uint32_t (*number)(const uint8_t *key, uint32_t len);
 };
 
-#define HASH_FN(fn)                                                                                                    \
-	static uint32_t fn##_number(const uint8_t *key, uint32_t len)                                                  \
-	{                                                                                                              \
-		return lbd_##fn(key, len);                                                                             \
+#define HASH_FN(fn)                                                   \
+	static uint32_t fn##_number(const uint8_t *key, uint32_t len) \
+	{                                                             \
+		return lbd_##fn(key, len);                            \
 	}
 HASH_FN(sdbm)
 HASH_FN(djb2)
@@ -69,7 +69,8 @@ const char *lookup_fn_name(enum hash_fn fn)
 
 uint32_t lookup_mix(const struct balance *b, uint32_t number)
 {
-	if (b->avalanche || b->hash_type == HASH_MAGLEV || (b->hash_type == HASH_CONSISTENT && !b->hash_fn_set))
+	if (b->avalanche || b->hash_type == HASH_MAGLEV ||
+	    (b->hash_type == HASH_CONSISTENT && !b->hash_fn_set))
 		return lbd_mix32(number);
 	return number;
 }

@@ -67,7 +67,8 @@ static uint32_t random_number(void)
 		struct timespec now;
 
 		clock_gettime(CLOCK_MONOTONIC, &now);
-		x = ((uint64_t)(uintptr_t)&x << 20) ^ (uint64_t)now.tv_nsec ^ ((uint64_t)now.tv_sec << 40) ^ 1;
+		x = ((uint64_t)(uintptr_t)&x << 20) ^ (uint64_t)now.tv_nsec ^
+		    ((uint64_t)now.tv_sec << 40) ^ 1;
 	}
 	x ^= x >> 12;
 	x ^= x << 25;
@@ -77,7 +78,8 @@ static uint32_t random_number(void)
 
 static const struct random_entry *random_draw(const struct random *rd)
 {
-	uint32_t number = ((uint64_t)random_number() * rd->entry[rd->n - 1].upto) >> 32, from = 0, to = rd->n - 1;
+	uint32_t number = ((uint64_t)random_number() * rd->entry[rd->n - 1].upto) >> 32, from = 0,
+		 to = rd->n - 1;
 
 	while (from < to) { /* the first whose sum is greater */
 		uint32_t mid = from + (to - from) / 2;
@@ -102,7 +104,8 @@ static bool is_less_loaded(const struct random_entry *x, const struct random_ent
 }
 
 /* When all draws were full or to be avoided: whoever comes next. */
-static struct server *random_any(const struct random *rd, const struct pick_request *r, const struct random_entry *from)
+static struct server *random_any(const struct random *rd, const struct pick_request *r,
+				 const struct random_entry *from)
 {
 	uint32_t start = from - rd->entry;
 
@@ -142,8 +145,10 @@ static int random_parse(struct cfg_line *l, int arg, struct balance *b)
 		return 0;
 	draws = strtol(paren + 1, &end, 10);
 	if (end == paren + 1 || strcmp(end, ")") || draws < 1 || draws > 1000)
-		return cfg_error(l, arg, "'balance random(<draws>)': <draws> is a number from 1 to 1000, not '%.*s'",
-				 (int)strcspn(paren + 1, ")"), paren + 1);
+		return cfg_error(
+			l, arg,
+			"'balance random(<draws>)': <draws> is a number from 1 to 1000, not '%.*s'",
+			(int)strcspn(paren + 1, ")"), paren + 1);
 	b->conf = (void *)draws;
 	return 0;
 }
@@ -159,7 +164,8 @@ void balance_random_init(void)
 		  .kernel_form = "random",
 		  .kernel = KERNEL_APPROX,
 		  .kernel_says = "random: one draw by weight, whatever the servers' load",
-		  .help = "Draws servers by weight (two, or <draws>) and takes the least loaded of them." },
+		  .help = "Draws servers by weight (two, or <draws>) and takes the least loaded of "
+			  "them." },
 	};
 
 	balance_register(rows, ARRAY_SIZE(rows));

@@ -8,7 +8,8 @@
 
 #include <lbd/hash.h>
 
-bool balance_client_number(const struct balance *b, const struct addr *client, bool listener_is_ip6, uint32_t *number)
+bool balance_client_number(const struct balance *b, const struct addr *client, bool listener_is_ip6,
+			   uint32_t *number)
 {
 	uint32_t words[4] = { 0 };
 
@@ -20,7 +21,8 @@ bool balance_client_number(const struct balance *b, const struct addr *client, b
 	} else {
 		memcpy(words, client->ip, 16);
 	}
-	*number = lookup_mix(b, lbd_addr_number(words, client->family == ADDR_IP4 && !listener_is_ip6));
+	*number = lookup_mix(b, lbd_addr_number(words,
+						client->family == ADDR_IP4 && !listener_is_ip6));
 	return true;
 }
 
@@ -43,7 +45,8 @@ void balance_source_init(void)
 		  .rebuild = lookup_rebuild,
 		  .pick = source_pick,
 		  .kernel = KERNEL_EXACT,
-		  .help = "The client's address chooses: the same client reaches the same server." },
+		  .help = "The client's address chooses: the same client reaches the same "
+			  "server." },
 	};
 
 	balance_register(rows, ARRAY_SIZE(rows));

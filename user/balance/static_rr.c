@@ -15,7 +15,8 @@ void balance_static_rr_init(void)
 		  .pick = lookup_walk,
 		  .kernel_form = "walk",
 		  .kernel = KERNEL_EXACT,
-		  .help = "Servers in turn by weight from a fixed table; weights do not change at run time." },
+		  .help = "Servers in turn by weight from a fixed table; weights do not change at "
+			  "run time." },
 	};
 
 	balance_register(rows, ARRAY_SIZE(rows));

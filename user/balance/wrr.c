@@ -25,16 +25,16 @@ struct wrr_member {
 	struct list node; /* in fresh, later or a pick's passed list */
 	enum wrr_where where;
 	uint32_t weight;
-	uint32_t date; /* turn within the window */
-	uint32_t rest; /* fraction of the date, in parts of the weight */
+	uint32_t date;  /* turn within the window */
+	uint32_t rest;  /* fraction of the date, in parts of the weight */
 	uint64_t order; /* when it was dated, or by which it was listed */
 };
 
 struct wrr {
 	uint32_t n;
 	uint32_t total; /* sum of weights: length of the window */
-	uint32_t turn;	/* within the window */
-	uint32_t last;	/* who had the turn before */
+	uint32_t turn;  /* within the window */
+	uint32_t last;  /* who had the turn before */
 	uint64_t order;
 	struct list fresh, later;
 	struct lb_heap dated;
