@@ -5,13 +5,13 @@
 #ifndef LBD_LIB_COUNT_H
 #define LBD_LIB_COUNT_H
 
-#define count_add(map, slot, field, n)                                                           \
-	do {                                                                                     \
-		typeof(&map) map__ = &map;                                                       \
-		__u32 slot__ = (slot);                                                           \
-		typeof(map__->value) c__ = bpf_map_lookup_elem(map__, &slot__);                  \
-		if (c__)                                                                         \
-			c__->field += (n);                                                       \
+#define count_add(map, slot, field, n)                                          \
+	do {                                                                    \
+		typeof(&map) map__ = &map;                                      \
+		__u32 slot__ = (slot);                                          \
+		typeof(map__->value) c__ = bpf_map_lookup_elem(map__, &slot__); \
+		if (c__)                                                        \
+			c__->field += (n);                                      \
 	} while (0)
 
 /* A flow was made: exact, because each flow passes here once. */

@@ -53,7 +53,7 @@ static __always_inline int ctx_csum_l4(ctx_t *ctx, __u32 off, __u32 addr_diff, _
 
 	if ((void *)(check + 1) > end)
 		return -1;
-	sum = (__u64)(__u16)~*check + addr_diff + port_diff;
+	sum = (__u64)(__u16) ~*check + addr_diff + port_diff;
 	sum = (sum & 0xffffffff) + (sum >> 32);
 	sum = (sum & 0xffff) + (sum >> 16);
 	sum = (sum & 0xffff) + (sum >> 16);

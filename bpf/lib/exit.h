@@ -8,7 +8,9 @@
 static __always_inline __u32 reason_verdict(__u32 reason)
 {
 	switch (reason) {
-#define REASON(sym, name, verdict, help) case LBD_R_##sym: return LBD_##verdict;
+#define REASON(sym, name, verdict, help) \
+	case LBD_R_##sym:                \
+		return LBD_##verdict;
 #include <lbd/reasons.tbl.h>
 #undef REASON
 	}

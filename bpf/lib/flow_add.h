@@ -8,11 +8,11 @@
 
 #include "flow.h"
 
-#define PORT_TRIES	16
-#define LOCK_TRIES	256
-#define SET_CROWDED	5	/* the first set is taken unless this many places are in use */
-#define EVICT_LOOKS	6	/* entries looked at before a young embryonic flow has to go */
-#define NO_PLACE	0xffffffffu
+#define PORT_TRIES  16
+#define LOCK_TRIES  256
+#define SET_CROWDED 5 /* the first set is taken unless this many places are in use */
+#define EVICT_LOOKS 6 /* entries looked at before a young embryonic flow has to go */
+#define NO_PLACE    0xffffffffu
 
 /* ---- Locks ---------------------------------------------------------------------------------------- */
 
@@ -49,11 +49,11 @@ static __always_inline void flow_release(struct lbd_flow *f)
 
 /* A reply's tuple, and what is asked about it. */
 struct rev_query {
-	__u32 server, source;	/* slots */
-	__u32 flow;		/* the place that asks or owns */
+	__u32 server, source; /* slots */
+	__u32 flow;           /* the place that asks or owns */
 	__be16 port;
 	__u8 proto;
-	__u8 free_rested;	/* flows that closed and rested may be put away */
+	__u8 free_rested; /* flows that closed and rested may be put away */
 	__u32 tick;
 };
 
@@ -75,7 +75,8 @@ static __always_inline bool rev_same_tuple(struct rev_query *q, struct lbd_flow 
 
 	if (f->nport_be != q->port || f->proto != q->proto || !a || !b || !s || !t)
 		return false;
-	return a->port_be == b->port_be && addr_eq(&a->addr, &b->addr) && addr_eq(&s->addr, &t->addr);
+	return a->port_be == b->port_be && addr_eq(&a->addr, &b->addr) &&
+	       addr_eq(&s->addr, &t->addr);
 }
 
 /* Takes the reverse entry of q->flow out; nothing happens if there is none. */
@@ -158,7 +159,8 @@ __attribute__((noinline)) int rev_taken(struct rev_query *q)
 				continue;
 			if (!flow_rested(f, READ_ONCE(f->word), q->tick))
 				return 1;
-			if (!dry_run && (!q->free_rested || !flow_put_away(f, LBD_REV_FLOW(ref), seq)))
+			if (!dry_run &&
+			    (!q->free_rested || !flow_put_away(f, LBD_REV_FLOW(ref), seq)))
 				return 1;
 		}
 		set = lbd_set_second(hash, rev_sets);
@@ -192,7 +194,8 @@ __attribute__((noinline)) int rev_insert(struct rev_query *q)
 	for (int n = 0; n < 2; n++) {
 		r = map_at(flow_rev, set);
 		for (int i = 0; r && i < LBD_WAYS; i++)
-			if (!READ_ONCE(r->ref[i]) && !__sync_val_compare_and_swap(&r->ref[i], 0, ref))
+			if (!READ_ONCE(r->ref[i]) &&
+			    !__sync_val_compare_and_swap(&r->ref[i], 0, ref))
 				return 0;
 		set = set == first ? second : first;
 	}
@@ -210,8 +213,8 @@ static __always_inline bool port_is_service(struct lbd_source *src, __be16 port,
 	return filter_has(&src->addr, port, proto) || filter_has(&zero, port, proto);
 }
 
-static __always_inline __be16 port_candidate(struct lbd_source *src, struct pkt *p, __be16 old, int try,
-					     __u32 base)
+static __always_inline __be16 port_candidate(struct lbd_source *src, struct pkt *p, __be16 old,
+					     int try, __u32 base)
 {
 	__u32 n = (__u32)src->port_hi - src->port_lo + 1;
 
@@ -262,7 +265,8 @@ __attribute__((noinline)) int nat_port_take(struct rev_query *q, struct pkt *p, 
 /* How many of four 16-bit lanes are not zero; without branches, each of which is a path to the verifier. */
 static __always_inline __u32 lanes_used(__u64 x)
 {
-	__u64 high = (((x & 0x7fff7fff7fff7fffULL) + 0x7fff7fff7fff7fffULL) | x) & 0x8000800080008000ULL;
+	__u64 high =
+		(((x & 0x7fff7fff7fff7fffULL) + 0x7fff7fff7fff7fffULL) | x) & 0x8000800080008000ULL;
 
 	return (high >> 15) * 0x0001000100010001ULL >> 48;
 }
@@ -350,14 +354,16 @@ __attribute__((noinline)) __u32 place_take(__u64 hash, __u32 tick)
 	}
 	start = bpf_get_prandom_u32();
 	for (int i = 0; i < 2 * LBD_WAYS; i++) {
-		__u32 at = (i < LBD_WAYS ? first : second) * LBD_WAYS + ((start + i) & (LBD_WAYS - 1));
+		__u32 at =
+			(i < LBD_WAYS ? first : second) * LBD_WAYS + ((start + i) & (LBD_WAYS - 1));
 		struct lbd_flow *f = map_at(flow, at);
 		__u32 seq;
 		int may;
 
 		if (!f)
 			continue;
-		seq = READ_ONCE(f->seq); /* before the judgement: the claim fails if it has changed */
+		seq = READ_ONCE(
+			f->seq); /* before the judgement: the claim fails if it has changed */
 		may = place_judge(at, tick);
 		if (may == EVICT_YES && place_claim(f, seq))
 			return at;
@@ -423,8 +429,11 @@ static __always_inline __u32 place_again(struct pkt *p)
 /* Makes the flow with the stripe's lock held. A reason, or STEP_NEXT. */
 static __always_inline int flow_make(struct pkt *p)
 {
-	struct rev_query q = { .server = p->server, .source = p->source, .proto = p->proto,
-			       .free_rested = 1, .tick = p->tick };
+	struct rev_query q = { .server = p->server,
+			       .source = p->source,
+			       .proto = p->proto,
+			       .free_rested = 1,
+			       .tick = p->tick };
 	struct lbd_tags *t;
 	struct lbd_flow *f;
 	__u32 at = NO_PLACE, old = 0;

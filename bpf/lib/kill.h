@@ -19,8 +19,8 @@ static __always_inline __u16 sum_words(const __be16 *w, int n, __u64 sum)
 }
 
 /* Ether, IPv4 without options and TCP of a frame of RST_LEN bytes. */
-static __always_inline int rst_write(ctx_t *ctx, struct pkt *p, __be32 src, __be32 dst, __be16 sport,
-				     __be16 dport, __be32 seq, __be32 ack, __u8 flags)
+static __always_inline int rst_write(ctx_t *ctx, struct pkt *p, __be32 src, __be32 dst,
+				     __be16 sport, __be16 dport, __be32 seq, __be32 ack, __u8 flags)
 {
 	struct iphdr *ip = ctx_data(ctx) + ETH_HLEN;
 	struct tcphdr *tcp = (void *)(ip + 1);
@@ -79,7 +79,8 @@ step rst_answer(ctx_t *ctx, struct pkt *p)
 	__builtin_memcpy(eth->h_dest, eth->h_source, 6);
 	__builtin_memcpy(eth->h_source, mac, 6);
 	r = rst_write(ctx, p, p->dst.w[3], p->src.w[3], p->dport, p->sport, acked ? ack : 0,
-		      acked ? 0 : bpf_htonl(bpf_ntohl(seq) + end), acked ? TCP_RST : TCP_RST | TCP_ACK);
+		      acked ? 0 : bpf_htonl(bpf_ntohl(seq) + end),
+		      acked ? TCP_RST : TCP_RST | TCP_ACK);
 	p->out_ifindex = 0; /* back where it came from */
 	return r;
 }
@@ -91,8 +92,8 @@ step rst_forward(ctx_t *ctx, struct pkt *p)
 
 	if (!rst_prepare(ctx, p, &seq, &ack) || !write_macs(ctx, p))
 		return LBD_R_INTERNAL;
-	return rst_write(ctx, p, p->new_src.w[3], p->new_dst.w[3], p->new_sport, p->new_dport, seq, ack,
-			 TCP_RST | TCP_ACK);
+	return rst_write(ctx, p, p->new_src.w[3], p->new_dst.w[3], p->new_sport, p->new_dport, seq,
+			 ack, TCP_RST | TCP_ACK);
 }
 
 static __always_inline bool flow_is_killed(struct pkt *p, struct lbd_server *srv)
@@ -109,7 +110,8 @@ static __always_inline bool flow_is_killed(struct pkt *p, struct lbd_server *srv
 /* The verdict for a packet of a killed flow; sets out_ifindex to 0 if the frame turns round. */
 step flow_kill(ctx_t *ctx, struct pkt *p)
 {
-	__u32 flags = LBD_FLOW_FLAGS(p->word), told = p->reply ? LBD_F_TOLD_CLIENT : LBD_F_TOLD_SERVER;
+	__u32 flags = LBD_FLOW_FLAGS(p->word),
+	      told = p->reply ? LBD_F_TOLD_CLIENT : LBD_F_TOLD_SERVER;
 	struct lbd_flow *f = map_at(flow, p->flow);
 	int r;
 

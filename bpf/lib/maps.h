@@ -11,19 +11,19 @@
 #include <bpf/bpf_endian.h>
 
 /* Set before the load, then constants to the verifier: what they switch off costs nothing. */
-const volatile bool dry_run;		/* decide and explain, store nothing */
-const volatile __u32 flow_sets = 1;	/* control.flow_sets */
+const volatile bool dry_run;        /* decide and explain, store nothing */
+const volatile __u32 flow_sets = 1; /* control.flow_sets */
 const volatile __u32 rev_sets = 1;
-const volatile __u64 flow_seed = 1;	/* control.seed */
-const volatile __u32 hook_kind;		/* enum lbd_hook, for events */
+const volatile __u64 flow_seed = 1; /* control.seed */
+const volatile __u32 hook_kind;     /* enum lbd_hook, for events */
 
-#define LBD_ARRAY(name_, value_, flags_)                                                         \
-	struct {                                                                                 \
-		__uint(type, BPF_MAP_TYPE_ARRAY);                                                \
-		__uint(max_entries, 1);                                                          \
-		__uint(map_flags, flags_);                                                       \
-		__type(key, __u32);                                                              \
-		__type(value, value_);                                                           \
+#define LBD_ARRAY(name_, value_, flags_)          \
+	struct {                                  \
+		__uint(type, BPF_MAP_TYPE_ARRAY); \
+		__uint(max_entries, 1);           \
+		__uint(map_flags, flags_);        \
+		__type(key, __u32);               \
+		__type(value, value_);            \
 	} name_ SEC(".maps")
 
 LBD_ARRAY(control, struct lbd_control, BPF_F_MMAPABLE);
@@ -105,10 +105,10 @@ struct {
 } events SEC(".maps");
 
 /* One element of an array map; NULL beyond its end. */
-#define map_at(map, index)                                                                       \
-	({                                                                                       \
-		__u32 index__ = (index);                                                         \
-		bpf_map_lookup_elem(&(map), &index__);                                           \
+#define map_at(map, index)                             \
+	({                                             \
+		__u32 index__ = (index);               \
+		bpf_map_lookup_elem(&(map), &index__); \
 	})
 
 #endif

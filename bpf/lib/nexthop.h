@@ -67,8 +67,10 @@ static __always_inline bool nexthop_learned(struct pkt *p)
 /* Asks the kernel. STEP_NEXT (perhaps without a MAC), or a reason. */
 step nexthop_fib(ctx_t *ctx, struct pkt *p, __u32 cached)
 {
-	struct bpf_fib_lookup fib = { .family = AF_INET, .l4_protocol = p->proto,
-				      .ifindex = p->ifindex, .ipv4_src = p->new_src.w[3],
+	struct bpf_fib_lookup fib = { .family = AF_INET,
+				      .l4_protocol = p->proto,
+				      .ifindex = p->ifindex,
+				      .ipv4_src = p->new_src.w[3],
 				      .ipv4_dst = p->new_dst.w[3] };
 	long r;
 

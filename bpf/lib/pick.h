@@ -41,7 +41,8 @@ static __always_inline int server_judge(__u32 slot, __u32 *cost)
 	struct lbd_load *l = map_at(load, slot);
 	__u32 flows;
 
-	if (!slot || !s || !l || (s->flags & (LBD_SRV_USED | LBD_SRV_UP)) != (LBD_SRV_USED | LBD_SRV_UP))
+	if (!slot || !s || !l ||
+	    (s->flags & (LBD_SRV_USED | LBD_SRV_UP)) != (LBD_SRV_USED | LBD_SRV_UP))
 		return SERVER_IS_DOWN;
 	flows = l->flows < 0 ? 0 : l->flows;
 	if (s->maxconn && flows >= s->maxconn)

@@ -6,6 +6,8 @@
 #ifndef LBD_LIB_PIPELINE_H
 #define LBD_LIB_PIPELINE_H
 
+/* In the order of the steps: later ones use what earlier ones define. */
+// clang-format off
 #include "parse.h"
 #include "service.h"
 #include "guard.h"
@@ -16,6 +18,7 @@
 #include "rewrite.h"
 #include "kill.h"
 #include "exit.h"
+// clang-format on
 
 /* The server's address and one of the NAT addresses, as destination and source of the new packet. */
 step server_address(struct pkt *p, struct lbd_server *srv)

@@ -30,7 +30,8 @@ static __always_inline void ip_checksum_update(struct iphdr *ip, __u64 addr_chan
 {
 	__u16 old, new;
 
-	old = (__u16)ip->ttl | (__u16)ip->protocol << 8; /* as the little-endian halfword in memory */
+	old = (__u16)ip->ttl | (__u16)ip->protocol
+				       << 8; /* as the little-endian halfword in memory */
 	ip->ttl--;
 	new = (__u16)ip->ttl | (__u16)ip->protocol << 8;
 	ip->check = ~csum_fold16((__u64)(__u16)~ip->check + addr_change + (__u16)~old + new);

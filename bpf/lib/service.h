@@ -30,7 +30,8 @@ static __always_inline bool service_aside(struct pkt *p, const union lbd_addr *a
 		return false;
 	slot = READ_ONCE(b->service);
 	barrier();
-	if (!slot || b->key.port_be != p->dport || b->key.proto != p->proto || !addr_eq(&b->key.addr, a))
+	if (!slot || b->key.port_be != p->dport || b->key.proto != p->proto ||
+	    !addr_eq(&b->key.addr, a))
 		return false;
 	p->ref_flags = b->flags;
 	barrier();

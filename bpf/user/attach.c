@@ -19,13 +19,16 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define TCX_INGRESS   46	/* BPF_TCX_INGRESS; libbpf 1.1 does not know it (kernel 6.6) */
-#define CLSACT_HANDLE 445	/* ours among the filters of a clsact qdisc */
+#define TCX_INGRESS   46  /* BPF_TCX_INGRESS; libbpf 1.1 does not know it (kernel 6.6) */
+#define CLSACT_HANDLE 445 /* ours among the filters of a clsact qdisc */
 #define CLSACT_PRIO   445
 
 static const char *const hook_names[LBD_HOOKS] = {
-	[LBD_HOOK_NONE] = "none",   [LBD_HOOK_XDP] = "xdp",	  [LBD_HOOK_XDP_GENERIC] = "xdp-generic",
-	[LBD_HOOK_TCX] = "tcx",	    [LBD_HOOK_CLSACT] = "clsact",
+	[LBD_HOOK_NONE] = "none",
+	[LBD_HOOK_XDP] = "xdp",
+	[LBD_HOOK_XDP_GENERIC] = "xdp-generic",
+	[LBD_HOOK_TCX] = "tcx",
+	[LBD_HOOK_CLSACT] = "clsact",
 };
 
 const char *lbdmap_hook_name(enum lbd_hook hook)
@@ -71,7 +74,8 @@ static uint32_t control_id(const char *pin)
 	char path[PATH_MAX];
 	int fd;
 
-	if (snprintf(path, sizeof(path), "%s/%s", pin, lbdmap_name(LBDMAP_CONTROL)) >= (int)sizeof(path))
+	if (snprintf(path, sizeof(path), "%s/%s", pin, lbdmap_name(LBDMAP_CONTROL)) >=
+	    (int)sizeof(path))
 		return 0;
 	fd = bpf_obj_get(path);
 	if (fd < 0)
@@ -215,11 +219,12 @@ int lbdmap_attach(struct lbdmap_set *set, const struct lbdmap_prog *prog, enum l
 	libbpf_set_print(old);
 	if (rc == -EEXIST)
 		rc = -EBUSY;
-	if (rc == -EINVAL && !if_indextoname(ifindex, name)) /* what the kernel says of an unknown device */
+	if (rc == -EINVAL &&
+	    !if_indextoname(ifindex, name)) /* what the kernel says of an unknown device */
 		rc = -ENODEV;
 	if (rc)
-		return lbdmap_fail(err, rc, "cannot attach %s to interface %u: %s%s", hook_names[hook],
-				   ifindex, strerror(-rc), attach_hint(rc));
+		return lbdmap_fail(err, rc, "cannot attach %s to interface %u: %s%s",
+				   hook_names[hook], ifindex, strerror(-rc), attach_hint(rc));
 	return 0;
 }
 
@@ -230,16 +235,19 @@ int lbdmap_detach(const char *pin, enum lbd_hook hook, uint32_t ifindex, struct 
 
 	if (hook == LBD_HOOK_CLSACT) {
 		rc = clsact_query(ifindex, control_id(pin)) ? clsact_detach(ifindex) : -ENOENT;
-		return rc ? lbdmap_fail(err, rc, "no clsact program of ours on interface %u", ifindex) : 0;
+		return rc ? lbdmap_fail(err, rc, "no clsact program of ours on interface %u",
+					ifindex)
+			  : 0;
 	}
 	rc = link_path(path, pin, hook, ifindex);
 	if (rc)
 		return rc;
 	fd = bpf_obj_get(path);
 	if (fd < 0)
-		return lbdmap_fail(err, -errno, "no %s program of '%s' on interface %u", hook_names[hook],
-				   pin, ifindex);
-	bpf_link_detach(fd); /* at once, whoever else holds the link; fails if the interface is gone */
+		return lbdmap_fail(err, -errno, "no %s program of '%s' on interface %u",
+				   hook_names[hook], pin, ifindex);
+	bpf_link_detach(
+		fd); /* at once, whoever else holds the link; fails if the interface is gone */
 	close(fd);
 	if (unlink(path))
 		return lbdmap_fail(err, -errno, "cannot remove '%s': %s", path, strerror(errno));

@@ -24,7 +24,8 @@ const char *lbdmap_verdict_name(uint32_t verdict)
 }
 
 /* Sums the 64-bit words of one per-CPU element. */
-static int sum_percpu(struct lbdmap_set *set, enum lbdmap_id id, uint32_t slot, uint64_t *out, size_t size)
+static int sum_percpu(struct lbdmap_set *set, enum lbdmap_id id, uint32_t slot, uint64_t *out,
+		      size_t size)
 {
 	int cpus = libbpf_num_possible_cpus();
 	uint64_t *all;

@@ -23,7 +23,8 @@ static bool slot_in_use(const struct lbdmap_set *set, enum lbdmap_id id, uint32_
 	case LBDMAP_SERVICE:
 		return lbdmap_service(set, i)->flags & LBD_S_USED;
 	case LBDMAP_SERVER:
-		return lbdmap_server(set, i)->flags & LBD_SRV_USED || lbdmap_load(set, i)->flows > 0;
+		return lbdmap_server(set, i)->flags & LBD_SRV_USED ||
+		       lbdmap_load(set, i)->flows > 0;
 	case LBDMAP_SOURCE:
 		return lbdmap_source(set, i)->port_hi != 0;
 	case LBDMAP_NEXTHOP:
@@ -50,7 +51,8 @@ int64_t lbdmap_slot_take(struct lbdmap_set *set, enum lbdmap_id id, uint32_t n)
 
 	if (rc)
 		return rc;
-	if (id != LBDMAP_SERVICE && id != LBDMAP_SERVER && id != LBDMAP_SOURCE && id != LBDMAP_NEXTHOP)
+	if (id != LBDMAP_SERVICE && id != LBDMAP_SERVER && id != LBDMAP_SOURCE &&
+	    id != LBDMAP_NEXTHOP)
 		return -EINVAL;
 	if (!set->taken[id])
 		set->taken[id] = calloc(1, entries / 8 + 1);
@@ -93,17 +95,20 @@ int lbdmap_slot_give(struct lbdmap_set *set, enum lbdmap_id id, uint32_t slot)
 		rc = lbdmap_table_publish(set, slot, LBD_FORM_NONE, NULL, NULL, 0);
 		if (rc)
 			return rc;
-		__atomic_store_n(&MEM(set, SERVICE, struct lbd_service)[slot].flags, 0, __ATOMIC_RELEASE);
+		__atomic_store_n(&MEM(set, SERVICE, struct lbd_service)[slot].flags, 0,
+				 __ATOMIC_RELEASE);
 		break;
 	case LBDMAP_SERVER: /* the address stays: flows may still refer to it */
-		__atomic_store_n(&MEM(set, SERVER, struct lbd_server)[slot].flags, 0, __ATOMIC_RELEASE);
+		__atomic_store_n(&MEM(set, SERVER, struct lbd_server)[slot].flags, 0,
+				 __ATOMIC_RELEASE);
 		break;
 	case LBDMAP_SOURCE: /* so does this one */
 		MEM(set, SOURCE, struct lbd_source)[slot].port_hi = 0;
 		set->filter_stale = true;
 		break;
 	case LBDMAP_NEXTHOP:
-		__atomic_store_n(&MEM(set, NEXTHOP, struct lbd_nexthop)[slot].flags, 0, __ATOMIC_RELEASE);
+		__atomic_store_n(&MEM(set, NEXTHOP, struct lbd_nexthop)[slot].flags, 0,
+				 __ATOMIC_RELEASE);
 		break;
 	default:
 		return -EINVAL;
@@ -202,7 +207,8 @@ int lbdmap_server_state(struct lbdmap_set *set, uint32_t slot, bool up, bool res
 		return rc;
 	if (!(to->flags & LBD_SRV_USED))
 		return -ENOENT;
-	__atomic_store_n(&to->flags, LBD_SRV_USED | (up ? LBD_SRV_UP : 0) | (reset ? LBD_SRV_RESET : 0),
+	__atomic_store_n(&to->flags,
+			 LBD_SRV_USED | (up ? LBD_SRV_UP : 0) | (reset ? LBD_SRV_RESET : 0),
 			 __ATOMIC_RELEASE);
 	return 0;
 }
@@ -215,7 +221,8 @@ int lbdmap_server_nexthop(struct lbdmap_set *set, uint32_t slot, uint32_t nextho
 		return rc;
 	if (nexthop >= set->entries[LBDMAP_NEXTHOP])
 		return -EINVAL;
-	__atomic_store_n(&MEM(set, SERVER, struct lbd_server)[slot].nexthop, nexthop, __ATOMIC_RELEASE);
+	__atomic_store_n(&MEM(set, SERVER, struct lbd_server)[slot].nexthop, nexthop,
+			 __ATOMIC_RELEASE);
 	return 0;
 }
 
@@ -246,7 +253,8 @@ int lbdmap_nexthop_put(struct lbdmap_set *set, uint32_t slot, const struct lbd_n
 		return rc;
 	if (to->flags & LBD_NH_USED)
 		return -EBUSY;
-	if (!bpf_map_lookup_elem(set->fd[LBDMAP_DEVICE], &n->ifindex, &dev) && dev.flags & LBD_DEV_XMIT)
+	if (!bpf_map_lookup_elem(set->fd[LBDMAP_DEVICE], &n->ifindex, &dev) &&
+	    dev.flags & LBD_DEV_XMIT)
 		flags |= LBD_NH_XMIT;
 	tmp.flags = 0;
 	*to = tmp;
@@ -256,7 +264,8 @@ int lbdmap_nexthop_put(struct lbdmap_set *set, uint32_t slot, const struct lbd_n
 
 /* ---- Addresses and the filter ----------------------------------------------------------------------------- */
 
-static void filter_bit_set(uint64_t *words, const union lbd_addr *a, uint16_t port_be, uint8_t proto)
+static void filter_bit_set(uint64_t *words, const union lbd_addr *a, uint16_t port_be,
+			   uint8_t proto)
 {
 	uint32_t bit = lbd_filter_bit(a, port_be, proto);
 
@@ -396,7 +405,8 @@ static int prefix(struct lbd_prefix *p, const union lbd_addr *a, unsigned int le
 	return 0;
 }
 
-int lbdmap_route_put(struct lbdmap_set *set, const union lbd_addr *a, unsigned int len, uint32_t nexthop)
+int lbdmap_route_put(struct lbdmap_set *set, const union lbd_addr *a, unsigned int len,
+		     uint32_t nexthop)
 {
 	struct lbd_prefix p;
 	int rc = prefix(&p, a, len);
@@ -444,7 +454,8 @@ static void nexthops_follow(struct lbdmap_set *set, uint32_t ifindex, bool xmit)
 
 	for (uint32_t i = 1; i < set->entries[LBDMAP_NEXTHOP]; i++)
 		if (n[i].flags & LBD_NH_USED && n[i].ifindex == ifindex)
-			__atomic_store_n(&n[i].flags, (n[i].flags & ~LBD_NH_XMIT) | (xmit ? LBD_NH_XMIT : 0),
+			__atomic_store_n(&n[i].flags,
+					 (n[i].flags & ~LBD_NH_XMIT) | (xmit ? LBD_NH_XMIT : 0),
 					 __ATOMIC_RELEASE);
 }
 

@@ -76,7 +76,7 @@ static void table_text(char *buf, size_t size, uint64_t t)
 
 static void word_text(char *buf, size_t size, uint32_t word)
 {
-	static const char *const flags[] = { "fin-client", "fin-server", "rst-server", "kill",
+	static const char *const flags[] = { "fin-client",  "fin-server",  "rst-server", "kill",
 					     "told-client", "told-server", NULL };
 	char list[128];
 
@@ -251,7 +251,8 @@ static int parse_mac(void *at, const char *text)
 	unsigned int m[6];
 	char end;
 
-	if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", m, m + 1, m + 2, m + 3, m + 4, m + 5, &end) != 6)
+	if (sscanf(text, "%2x:%2x:%2x:%2x:%2x:%2x%c", m, m + 1, m + 2, m + 3, m + 4, m + 5, &end) !=
+	    6)
 		return -EINVAL;
 	for (int i = 0; i < 6; i++)
 		((uint8_t *)at)[i] = m[i];
@@ -279,7 +280,11 @@ static const char *allowed(const struct lbdmap_field *f, char *buf, size_t size)
 		return "0..32 for IPv4, 0..128 for IPv6; set the address first";
 	case LBDMAP_T_PORT_BE:
 		return "0..65535";
-	case LBDMAP_T_TABLE: case LBDMAP_T_WORD: case LBDMAP_T_TICK: case LBDMAP_T_TEXT: case LBDMAP_T_UINTS:
+	case LBDMAP_T_TABLE:
+	case LBDMAP_T_WORD:
+	case LBDMAP_T_TICK:
+	case LBDMAP_T_TEXT:
+	case LBDMAP_T_UINTS:
 		return "nothing: this field is not set by hand";
 	default:
 		snprintf(buf, size, "a number of %u bits", f->size * 8);
@@ -309,7 +314,9 @@ static int parse_any(const struct lbdmap_field *f, void *base, const char *text)
 		return lbdmap_addr_parse(at, text);
 	case LBDMAP_T_MAC:
 		return parse_mac(at, text);
-	case LBDMAP_T_UINT: case LBDMAP_T_INT: case LBDMAP_T_HEX:
+	case LBDMAP_T_UINT:
+	case LBDMAP_T_INT:
+	case LBDMAP_T_HEX:
 		rc = parse_number(f, text, &v);
 		break;
 	case LBDMAP_T_PORT_BE:
@@ -347,7 +354,7 @@ int lbdmap_field_parse(const struct lbdmap_field *f, void *base, const char *tex
 	int rc = parse_any(f, base, text);
 
 	if (rc)
-		return lbdmap_fail(err, rc, "field '%s': '%s' is not allowed; allowed: %s", f->name, text,
-				   allowed(f, buf, sizeof(buf)));
+		return lbdmap_fail(err, rc, "field '%s': '%s' is not allowed; allowed: %s", f->name,
+				   text, allowed(f, buf, sizeof(buf)));
 	return 0;
 }

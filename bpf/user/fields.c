@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+/* Rows are aligned by hand. */
+// clang-format off
 #define F(strct, member, type, names, help) \
 	{ #member, offsetof(struct strct, member), sizeof(((struct strct *)0)->member), LBDMAP_T_##type, names, help }
 #define END { NULL }
@@ -202,6 +204,7 @@ static struct lbdmap_map rows[] = {
 	HASH(META, "meta", meta_key, meta_fields, false, "names, places, reasons"),
 	ARRAY(OWNER, "owner", owner_fields, false, "who writes"),
 };
+// clang-format on
 
 const struct lbdmap_map *lbdmap_maps(size_t *n)
 {

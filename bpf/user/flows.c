@@ -38,7 +38,8 @@ int lbdmap_flow_read(struct lbdmap_set *set, uint32_t place, struct lbd_flow *ou
 	return -EAGAIN;
 }
 
-int lbdmap_flow_next(struct lbdmap_set *set, uint32_t *cursor, struct lbd_flow *out, uint32_t *place)
+int lbdmap_flow_next(struct lbdmap_set *set, uint32_t *cursor, struct lbd_flow *out,
+		     uint32_t *place)
 {
 	const struct lbd_tags *tags = MEM(set, FLOW_TAG, struct lbd_tags);
 	uint32_t all = set->entries[LBDMAP_FLOW];
@@ -125,8 +126,10 @@ static bool flow_expire(struct lbdmap_set *set, uint32_t place, const struct lbd
 					 false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
 		return false;
 	if (f->server < set->entries[LBDMAP_LOAD]) {
-		__atomic_sub_fetch(&MEM(set, LOAD, struct lbd_load)[f->server].flows, 1, __ATOMIC_RELAXED);
-		__atomic_add_fetch(&MEM(set, LOAD, struct lbd_load)[f->server].expired, 1, __ATOMIC_RELAXED);
+		__atomic_sub_fetch(&MEM(set, LOAD, struct lbd_load)[f->server].flows, 1,
+				   __ATOMIC_RELAXED);
+		__atomic_add_fetch(&MEM(set, LOAD, struct lbd_load)[f->server].expired, 1,
+				   __ATOMIC_RELAXED);
 	}
 	if (f->service < set->entries[LBDMAP_SERVICE])
 		__atomic_add_fetch(&MEM(set, SERVICE, struct lbd_service)[f->service].expired, 1,
@@ -155,8 +158,9 @@ int lbdmap_flow_sweep(struct lbdmap_set *set, uint32_t *cursor, uint32_t max)
 const char *lbdmap_flow_state_name(uint8_t state)
 {
 	static const char *const names[LBD_FLOW_STATES] = {
-		[LBD_FLOW_FREE] = "free", [LBD_FLOW_SYN] = "syn", [LBD_FLOW_SYNACK] = "syn-ack",
-		[LBD_FLOW_OPEN] = "established", [LBD_FLOW_HALF] = "fin", [LBD_FLOW_CLOSED] = "closed",
+		[LBD_FLOW_FREE] = "free",      [LBD_FLOW_SYN] = "syn",
+		[LBD_FLOW_SYNACK] = "syn-ack", [LBD_FLOW_OPEN] = "established",
+		[LBD_FLOW_HALF] = "fin",       [LBD_FLOW_CLOSED] = "closed",
 	};
 
 	return state < LBD_FLOW_STATES ? names[state] : "?";

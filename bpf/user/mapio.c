@@ -119,7 +119,8 @@ int lbdmap_map_set(struct lbdmap_set *set, const struct lbdmap_map *m, const voi
 	case LBDMAP_DENY: {
 		const struct lbd_prefix *p = key;
 
-		return lbdmap_deny_put(set, &p->addr, p->len - (lbdmap_addr_is_v4(&p->addr) ? 96 : 0),
+		return lbdmap_deny_put(set, &p->addr,
+				       p->len - (lbdmap_addr_is_v4(&p->addr) ? 96 : 0),
 				       ((const struct lbd_deny *)value)->id);
 	}
 	case LBDMAP_DEVICE:
@@ -151,7 +152,8 @@ int lbdmap_map_del(struct lbdmap_set *set, const struct lbdmap_map *m, const voi
 	if (m->id == LBDMAP_DENY) {
 		const struct lbd_prefix *p = key;
 
-		return lbdmap_deny_del(set, &p->addr, p->len - (lbdmap_addr_is_v4(&p->addr) ? 96 : 0));
+		return lbdmap_deny_del(set, &p->addr,
+				       p->len - (lbdmap_addr_is_v4(&p->addr) ? 96 : 0));
 	}
 	return bpf_map_delete_elem(set->fd[m->id], key) ? -errno : 0;
 }

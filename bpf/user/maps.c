@@ -104,6 +104,7 @@ static uint32_t event_bytes(const struct lbdmap_sizes *s)
 	return 1 << 18;
 }
 
+// clang-format off
 #define MMAP BPF_F_MMAPABLE
 #define ROW(id, name, kind, key, value, flags, entries) \
 	[LBDMAP_##id] = { name, BPF_MAP_TYPE_##kind, key, value, flags, entries }
@@ -134,6 +135,7 @@ const struct map_row map_rows[LBDMAP_MAPS] = {
 	ROW(OWNER, "owner", ARRAY, 4, sizeof(struct lbd_owner), 0, one),
 	ROW(EVENTS, "events", RINGBUF, 0, 0, 0, event_bytes),
 };
+// clang-format on
 
 void sizes_default(struct lbdmap_sizes *s)
 {

@@ -63,13 +63,13 @@ static bool hook_is_xdp(enum lbd_hook hook)
 }
 
 /* The read-only switches; each object has its own type for the same section. */
-#define SET_RODATA(ro, set, dry, kind)                                                           \
-	do {                                                                                     \
-		(ro)->dry_run = dry;                                                             \
-		(ro)->flow_sets = lbdmap_control(set)->flow_sets;                                \
-		(ro)->rev_sets = lbdmap_control(set)->rev_sets;                                  \
-		(ro)->flow_seed = lbdmap_control(set)->seed;                                     \
-		(ro)->hook_kind = kind;                                                          \
+#define SET_RODATA(ro, set, dry, kind)                            \
+	do {                                                      \
+		(ro)->dry_run = dry;                              \
+		(ro)->flow_sets = lbdmap_control(set)->flow_sets; \
+		(ro)->rev_sets = lbdmap_control(set)->rev_sets;   \
+		(ro)->flow_seed = lbdmap_control(set)->seed;      \
+		(ro)->hook_kind = kind;                           \
 	} while (0)
 
 static int prog_open(struct lbdmap_prog *p, struct lbdmap_set *set)
@@ -155,14 +155,14 @@ void lbdmap_prog_free(struct lbdmap_prog *p)
 
 /* ---- Explain ----------------------------------------------------------------------------------------- */
 
-int lbdmap_explain_frame(const struct lbdmap_prog *p, const void *frame, size_t len, uint32_t ifindex,
-			 struct lbd_explain *out, struct lbdmap_error *err)
+int lbdmap_explain_frame(const struct lbdmap_prog *p, const void *frame, size_t len,
+			 uint32_t ifindex, struct lbd_explain *out, struct lbdmap_error *err)
 {
 	struct xdp_md xdp = { .data_end = len, .ingress_ifindex = ifindex };
 	struct __sk_buff skb = { .ifindex = ifindex };
 	char room[4096];
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len, .data_out = room,
-		    .data_size_out = sizeof(room), .repeat = 1);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = len,
+		    .data_out = room, .data_size_out = sizeof(room), .repeat = 1);
 	__u32 zero = 0;
 
 	if (!p->dry_run)
@@ -177,8 +177,8 @@ int lbdmap_explain_frame(const struct lbdmap_prog *p, const void *frame, size_t 
 	memset(out, 0, sizeof(*out));
 	bpf_map_update_elem(p->explain_fd, &zero, out, BPF_ANY);
 	if (bpf_prog_test_run_opts(p->fd, &opts))
-		return lbdmap_fail(err, -errno, "the program could not be run on interface %u: %s", ifindex,
-				   strerror(errno));
+		return lbdmap_fail(err, -errno, "the program could not be run on interface %u: %s",
+				   ifindex, strerror(errno));
 	if (bpf_map_lookup_elem(p->explain_fd, &zero, out))
 		return lbdmap_fail(err, -errno, "cannot read the answer: %s", strerror(errno));
 	return 0;
@@ -195,8 +195,8 @@ static uint16_t ip_checksum(const void *data, size_t n)
 	return ~(sum + (sum >> 16));
 }
 
-int lbdmap_explain(const struct lbdmap_prog *p, const struct lbdmap_question *q, struct lbd_explain *out,
-		   struct lbdmap_error *err)
+int lbdmap_explain(const struct lbdmap_prog *p, const struct lbdmap_question *q,
+		   struct lbd_explain *out, struct lbdmap_error *err)
 {
 	struct __attribute__((packed)) {
 		struct ethhdr eth;
@@ -205,7 +205,8 @@ int lbdmap_explain(const struct lbdmap_prog *p, const struct lbdmap_question *q,
 	} f = {};
 
 	if (!lbdmap_addr_is_v4(&q->src) || !lbdmap_addr_is_v4(&q->dst) || q->proto != IPPROTO_TCP)
-		return lbdmap_fail(err, -EOPNOTSUPP, "only IPv4 TCP runs on the kernel path so far");
+		return lbdmap_fail(err, -EOPNOTSUPP,
+				   "only IPv4 TCP runs on the kernel path so far");
 	f.eth.h_proto = htons(ETH_P_IP);
 	f.ip.version = 4;
 	f.ip.ihl = 5;

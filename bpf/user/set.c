@@ -44,7 +44,8 @@ static int map_is_row(int fd, const struct map_row *r, uint32_t *entries)
 
 	if (bpf_obj_get_info_by_fd(fd, &info, &len))
 		return -errno;
-	if (info.type != r->type || info.key_size != r->key_size || info.value_size != r->value_size)
+	if (info.type != r->type || info.key_size != r->key_size ||
+	    info.value_size != r->value_size)
 		return -EPROTO;
 	*entries = info.max_entries;
 	return 0;
@@ -71,7 +72,8 @@ static int map_open(struct lbdmap_set *set, int id, struct lbdmap_error *err)
 	const struct map_row *r = &map_rows[id];
 	/* A read-only descriptor cannot be mapped: do_mmap() takes VM_SHARED away and bpf_map_mmap() wants it (6.18). */
 	bool mapped = r->flags & BPF_F_MMAPABLE;
-	LIBBPF_OPTS(bpf_obj_get_opts, opts, .file_flags = set->writable || mapped ? 0 : BPF_F_RDONLY);
+	LIBBPF_OPTS(bpf_obj_get_opts, opts,
+		    .file_flags = set->writable || mapped ? 0 : BPF_F_RDONLY);
 	char path[PATH_MAX];
 	int fd, rc;
 
@@ -86,7 +88,8 @@ static int map_open(struct lbdmap_set *set, int id, struct lbdmap_error *err)
 		close(fd);
 		return lbdmap_fail(err, rc,
 				   "map '%s' has another layout than this program's (ABI %d): "
-				   "stop the services and run 'lbadm cleanup'", path, LBD_ABI);
+				   "stop the services and run 'lbadm cleanup'",
+				   path, LBD_ABI);
 	}
 	set->fd[id] = fd;
 	return 0;
@@ -103,8 +106,8 @@ static int map_create_pinned(struct lbdmap_set *set, int id, const struct lbdmap
 	set->entries[id] = r->entries(sizes);
 	fd = bpf_map_create(r->type, r->name, r->key_size, r->value_size, set->entries[id], &opts);
 	if (fd < 0)
-		return lbdmap_fail(err, -errno, "cannot make map '%s' of %u elements: %s%s", r->name,
-				   set->entries[id], strerror(errno),
+		return lbdmap_fail(err, -errno, "cannot make map '%s' of %u elements: %s%s",
+				   r->name, set->entries[id], strerror(errno),
 				   errno == EPERM ? " (CAP_BPF and CAP_NET_ADMIN are needed)" : "");
 	set->fd[id] = fd;
 	if (id == LBDMAP_CONTROL) /* pinned last, when its contents stand */
@@ -146,7 +149,8 @@ static int pin_dir_open(struct lbdmap_set *set, bool make, struct lbdmap_error *
 		if (make)
 			rmdir(set->pin);
 		return lbdmap_fail(err, -ENODEV,
-				   "'%s' is not on a BPF file system: mount -t bpf bpf /sys/fs/bpf", set->pin);
+				   "'%s' is not on a BPF file system: mount -t bpf bpf /sys/fs/bpf",
+				   set->pin);
 	}
 	return 0;
 }
@@ -157,8 +161,8 @@ static int set_map_all(struct lbdmap_set *set, struct lbdmap_error *err)
 		int rc = row_is_mapped(&map_rows[i]) ? map_mmap(set, i) : 0;
 
 		if (rc)
-			return lbdmap_fail(err, rc, "cannot map '%s' into memory: %s", map_rows[i].name,
-					   strerror(-rc));
+			return lbdmap_fail(err, rc, "cannot map '%s' into memory: %s",
+					   map_rows[i].name, strerror(-rc));
 	}
 	return 0;
 }
@@ -187,12 +191,14 @@ static int set_open_maps(struct lbdmap_set *set, struct lbdmap_error *err)
 		return rc;
 	rc = map_mmap(set, LBDMAP_CONTROL);
 	if (rc)
-		return lbdmap_fail(err, rc, "cannot map '%s/control' into memory: %s", set->pin, strerror(-rc));
+		return lbdmap_fail(err, rc, "cannot map '%s/control' into memory: %s", set->pin,
+				   strerror(-rc));
 	if (MEM(set, CONTROL, struct lbd_control)->abi != LBD_ABI)
-		return lbdmap_fail(err, -EPROTO,
-				   "'%s' was made with ABI %u, this program has %d: run the lbd that made it, "
-				   "or stop the services and run 'lbadm cleanup'",
-				   set->pin, MEM(set, CONTROL, struct lbd_control)->abi, LBD_ABI);
+		return lbdmap_fail(
+			err, -EPROTO,
+			"'%s' was made with ABI %u, this program has %d: run the lbd that made it, "
+			"or stop the services and run 'lbadm cleanup'",
+			set->pin, MEM(set, CONTROL, struct lbd_control)->abi, LBD_ABI);
 	munmap(set->mem[LBDMAP_CONTROL], set->mem_len[LBDMAP_CONTROL]);
 	set->mem[LBDMAP_CONTROL] = NULL;
 	for (int i = 0; i < LBDMAP_MAPS && !rc; i++)
@@ -217,7 +223,8 @@ static int control_init(struct lbdmap_set *set, const struct lbdmap_sizes *sizes
 	return 0;
 }
 
-static int set_make(struct lbdmap_set *set, const struct lbdmap_sizes *sizes, struct lbdmap_error *err)
+static int set_make(struct lbdmap_set *set, const struct lbdmap_sizes *sizes,
+		    struct lbdmap_error *err)
 {
 	char path[PATH_MAX];
 	int rc = 0;
@@ -286,7 +293,8 @@ int lbdmap_open(const char *pin, bool writable, struct lbdmap_set **out, struct 
 		return lbdmap_fail(err, -ENOMEM, "out of memory");
 	rc = pin_dir_open(set, false, err);
 	if (!rc && !set_exists(pin))
-		rc = lbdmap_fail(err, -ENOENT, "'%s' holds no maps of lbd: no kernel path was ever started here",
+		rc = lbdmap_fail(err, -ENOENT,
+				 "'%s' holds no maps of lbd: no kernel path was ever started here",
 				 pin);
 	if (!rc)
 		rc = set_open_maps(set, err);
@@ -326,7 +334,8 @@ int lbdmap_cleanup(const char *pin, struct lbdmap_error *err)
 		return lbdmap_fail(err, -ENOMEM, "out of memory");
 	rc = pin_dir_open(set, false, err);
 	if (!rc && flock(set->dir_fd, LOCK_EX | LOCK_NB))
-		rc = lbdmap_fail(err, -EBUSY, "'%s' is in use by a running lbd: stop it first", pin);
+		rc = lbdmap_fail(err, -EBUSY, "'%s' is in use by a running lbd: stop it first",
+				 pin);
 	if (!rc)
 		rc = lbdmap_detach_all(pin, 0, err);
 	if (rc >= 0) {
@@ -355,8 +364,10 @@ int lbdmap_own(struct lbdmap_set *set, const char *program, struct lbdmap_error 
 		return lbdmap_fail(err, -EROFS, "'%s' was opened for reading only", set->pin);
 	bpf_map_lookup_elem(set->fd[LBDMAP_OWNER], &zero, &o);
 	if (flock(set->dir_fd, LOCK_EX | LOCK_NB))
-		return lbdmap_fail(err, -EBUSY, "'%s' belongs to %.15s, pid %u: stop it, or let it do the change",
-				   set->pin, o.program[0] ? o.program : "another process", o.pid);
+		return lbdmap_fail(
+			err, -EBUSY,
+			"'%s' belongs to %.15s, pid %u: stop it, or let it do the change", set->pin,
+			o.program[0] ? o.program : "another process", o.pid);
 	clock_gettime(CLOCK_REALTIME, &t);
 	o.pid = getpid();
 	o.epoch++;
@@ -371,7 +382,8 @@ int lbdmap_own(struct lbdmap_set *set, const char *program, struct lbdmap_error 
 	rc = tables_adopt(set);
 	if (rc) {
 		lbdmap_disown(set);
-		return lbdmap_fail(err, rc, "cannot read the tables of '%s': %s", set->pin, strerror(-rc));
+		return lbdmap_fail(err, rc, "cannot read the tables of '%s': %s", set->pin,
+				   strerror(-rc));
 	}
 	return 0;
 }
@@ -430,9 +442,9 @@ const struct lbd_control *lbdmap_control(const struct lbdmap_set *set)
 	return MEM(set, CONTROL, struct lbd_control);
 }
 
-#define VIEW(fn, type, id)                                                                       \
-	const struct type *fn(const struct lbdmap_set *set, uint32_t slot)                       \
-	{                                                                                        \
+#define VIEW(fn, type, id)                                                                         \
+	const struct type *fn(const struct lbdmap_set *set, uint32_t slot)                         \
+	{                                                                                          \
 		return slot < set->entries[LBDMAP_##id] ? &MEM(set, id, struct type)[slot] : NULL; \
 	}
 VIEW(lbdmap_service, lbd_service, SERVICE)
@@ -473,7 +485,8 @@ uint64_t lbdmap_memory(const struct lbdmap_set *set)
 	uint64_t sum = 0;
 
 	for (int i = 0; i < LBDMAP_MAPS; i++) {
-		uint64_t each = element_stride(map_rows[i].value_size) + (map_rows[i].key_size > 4 ? 64 : 0);
+		uint64_t each = element_stride(map_rows[i].value_size) +
+				(map_rows[i].key_size > 4 ? 64 : 0);
 
 		if (map_rows[i].flags & BPF_F_NO_PREALLOC)
 			continue;

@@ -18,21 +18,21 @@ extern const struct map_row map_rows[LBDMAP_MAPS];
 void sizes_default(struct lbdmap_sizes *sizes);
 
 struct region;
-struct tables {			/* the owner's book of the slot array: tables.c */
-	struct region *list;	/* sorted by offset */
+struct tables {              /* the owner's book of the slot array: tables.c */
+	struct region *list; /* sorted by offset */
 	uint32_t n, room;
 };
 
 struct lbdmap_set {
 	char pin[PATH_MAX];
 	bool writable, owner;
-	int dir_fd;		/* the pin directory; locked while owner */
+	int dir_fd; /* the pin directory; locked while owner */
 	int fd[LBDMAP_MAPS];
 	uint32_t entries[LBDMAP_MAPS];
-	void *mem[LBDMAP_MAPS];	/* NULL: not mapped */
+	void *mem[LBDMAP_MAPS]; /* NULL: not mapped */
 	size_t mem_len[LBDMAP_MAPS];
 	uint32_t next_slot[LBDMAP_MAPS]; /* where lbdmap_slot_take() goes on */
-	uint8_t *taken[LBDMAP_MAPS];	/* a bit per slot handed out but not yet written */
+	uint8_t *taken[LBDMAP_MAPS];     /* a bit per slot handed out but not yet written */
 	uint32_t deny_count;
 	bool filter_stale;
 	struct tables tables;

@@ -13,10 +13,10 @@
 
 struct region {
 	uint32_t offset, words;
-	uint32_t refs;		/* services that read it; 0: dying */
+	uint32_t refs; /* services that read it; 0: dying */
 	uint8_t form;
-	uint64_t hash;		/* of the contents */
-	uint64_t dead_ns;	/* when the last reference went */
+	uint64_t hash;    /* of the contents */
+	uint64_t dead_ns; /* when the last reference went */
 };
 
 static uint32_t form_words(enum lbd_form form, uint32_t n)

@@ -210,7 +210,9 @@ static void mac_of(const char *dev, uint8_t mac[6])
 
 	snprintf(path, sizeof(path), "ip -br link show %s", dev);
 	f = popen(path, "r");
-	assert_int_equal(fscanf(f, "%*s %*s %2x:%2x:%2x:%2x:%2x:%2x", m, m + 1, m + 2, m + 3, m + 4, m + 5), 6);
+	assert_int_equal(fscanf(f, "%*s %*s %2x:%2x:%2x:%2x:%2x:%2x", m, m + 1, m + 2, m + 3, m + 4,
+				m + 5),
+			 6);
 	pclose(f);
 	for (int i = 0; i < 6; i++)
 		mac[i] = m[i];
@@ -220,14 +222,21 @@ static void mac_of(const char *dev, uint8_t mac[6])
 static int setup(void **state)
 {
 	rig_up(&rig, 4096, 1);
-	assert_int_equal(sh("ip link set cli1 address 02:00:00:00:01:07; ip link set srv1 address 02:00:00:00:02:0b; "
-			    "ip addr add 198.51.100.1/24 dev cli0; ip addr add 10.0.0.1/24 dev srv0; "
-			    "ip addr add " RIG_VIP "/32 dev lo; echo 1 > /proc/sys/net/ipv4/ip_forward"), 0);
+	assert_int_equal(
+		sh("ip link set cli1 address 02:00:00:00:01:07; ip link set srv1 address "
+		   "02:00:00:00:02:0b; "
+		   "ip addr add 198.51.100.1/24 dev cli0; ip addr add 10.0.0.1/24 dev srv0; "
+		   "ip addr add " RIG_VIP "/32 dev lo; echo 1 > /proc/sys/net/ipv4/ip_forward"),
+		0);
 	peer_start(&client, "cli1");
 	peer_start(&server, "srv1");
-	assert_int_equal(tell(&client, "! ip link set lo up; ip addr add " CLIENT "/24 dev cli1; ip link set cli1 up; "
-			      "ip route add default via 198.51.100.1"), 0);
-	assert_int_equal(tell(&server, "! ip link set lo up; ip addr add " SERVER "/24 dev srv1; ip link set srv1 up"), 0);
+	assert_int_equal(tell(&client, "! ip link set lo up; ip addr add " CLIENT
+				       "/24 dev cli1; ip link set cli1 up; "
+				       "ip route add default via 198.51.100.1"),
+			 0);
+	assert_int_equal(tell(&server, "! ip link set lo up; ip addr add " SERVER
+				       "/24 dev srv1; ip link set srv1 up"),
+			 0);
 	assert_int_equal(tell(&server, "serve"), 0);
 	return 0;
 }
@@ -259,7 +268,9 @@ static void nexthops(enum nexthop_from from)
 	union lbd_addr any = rig_addr("0.0.0.0");
 	bool mac = from != CACHE_WITHOUT_MAC;
 
-	assert_int_equal(sh("echo %d > /proc/sys/net/ipv4/ip_forward; ip neigh flush dev cli0", from != LEARNED), 0);
+	assert_int_equal(sh("echo %d > /proc/sys/net/ipv4/ip_forward; ip neigh flush dev cli0",
+			    from != LEARNED),
+			 0);
 	MEM(rig.set, CONTROL, struct lbd_control)->heartbeat = 0;
 	lbdmap_route_del(rig.set, &any, 0);
 	assert_int_equal(lbdmap_server_nexthop(rig.set, rig.server[0], 0), 0);
@@ -267,10 +278,14 @@ static void nexthops(enum nexthop_from from)
 		return;
 	lbdmap_heartbeat(rig.set);
 	if (from != LEARNED)
-		assert_int_equal(lbdmap_route_put(rig.set, &any, 0,
-						  nexthop_new("cli0", (uint8_t *)"\x02\0\0\0\x01\x07", mac)), 0);
-	assert_int_equal(lbdmap_server_nexthop(rig.set, rig.server[0],
-					       nexthop_new("srv0", (uint8_t *)"\x02\0\0\0\x02\x0b", mac)), 0);
+		assert_int_equal(
+			lbdmap_route_put(rig.set, &any, 0,
+					 nexthop_new("cli0", (uint8_t *)"\x02\0\0\0\x01\x07", mac)),
+			0);
+	assert_int_equal(
+		lbdmap_server_nexthop(rig.set, rig.server[0],
+				      nexthop_new("srv0", (uint8_t *)"\x02\0\0\0\x02\x0b", mac)),
+		0);
 }
 
 static void offloads(bool on)
@@ -292,12 +307,15 @@ static const struct row {
 	{ "native XDP, next hop from the cache", LBD_HOOK_XDP, CACHE, false, 1500 },
 	{ "native XDP, next hop from the kernel", LBD_HOOK_XDP, KERNEL, false, 1500 },
 	{ "native XDP, MTU 9000", LBD_HOOK_XDP, CACHE, false, 9000 },
-	{ "native XDP, no route and no forwarding: back the way it came", LBD_HOOK_XDP, LEARNED, false, 1500 },
+	{ "native XDP, no route and no forwarding: back the way it came", LBD_HOOK_XDP, LEARNED,
+	  false, 1500 },
 	{ "generic XDP", LBD_HOOK_XDP_GENERIC, CACHE, false, 1500 },
 	{ "tcx, next hop from the cache, offloads on", LBD_HOOK_TCX, CACHE, true, 1500 },
 	{ "tcx, next hop from the kernel, offloads on", LBD_HOOK_TCX, KERNEL, true, 1500 },
-	{ "tcx, neighbour resolved by the kernel, offloads on", LBD_HOOK_TCX, CACHE_WITHOUT_MAC, true, 1500 },
-	{ "tcx, no route and no forwarding: back the way it came", LBD_HOOK_TCX, LEARNED, true, 1500 },
+	{ "tcx, neighbour resolved by the kernel, offloads on", LBD_HOOK_TCX, CACHE_WITHOUT_MAC,
+	  true, 1500 },
+	{ "tcx, no route and no forwarding: back the way it came", LBD_HOOK_TCX, LEARNED, true,
+	  1500 },
 	{ "tcx, offloads off", LBD_HOOK_TCX, CACHE, false, 1500 },
 	{ "clsact, offloads on", LBD_HOOK_CLSACT, CACHE, true, 1500 },
 	{ "clsact, MTU 9000, offloads on", LBD_HOOK_CLSACT, KERNEL, true, 9000 },
@@ -380,7 +398,9 @@ int main(void)
 	int n = 0;
 
 	for (; n < (int)(sizeof(rows) / sizeof(rows[0])); n++)
-		tests[n] = (struct CMUnitTest){ rows[n].what, traffic, NULL, NULL, (void *)&rows[n] };
-	tests[n++] = (struct CMUnitTest){ "program replaced under a transfer", replaced_while_running, NULL, NULL, NULL };
+		tests[n] =
+			(struct CMUnitTest){ rows[n].what, traffic, NULL, NULL, (void *)&rows[n] };
+	tests[n++] = (struct CMUnitTest){ "program replaced under a transfer",
+					  replaced_while_running, NULL, NULL, NULL };
 	return _cmocka_run_group_tests("e2e", tests, n, setup, teardown);
 }

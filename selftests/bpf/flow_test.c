@@ -97,7 +97,8 @@ static void full_table(void **state)
 			establish_all();
 	}
 	assert_true(dropped > places);
-	assert_int_equal(rig_reason(&rig, LBD_R_TABLE_FULL) + rig_reason(&rig, LBD_R_PORTS_FULL), dropped);
+	assert_int_equal(rig_reason(&rig, LBD_R_TABLE_FULL) + rig_reason(&rig, LBD_R_PORTS_FULL),
+			 dropped);
 	assert_true(count_state(LBD_FLOW_OPEN) > places * 95 / 100);
 }
 
@@ -211,11 +212,13 @@ static void kill_of_a_replaced_flow(void **state)
 	shoot(1, 5000, SYN, &action);
 	client_text(src, 1);
 	c = rig_addr(src);
-	assert_int_equal(lbdmap_flow_find(rig.set, &c, htons(5000), &v, htons(80), 6, &f, &place), 0);
+	assert_int_equal(lbdmap_flow_find(rig.set, &c, htons(5000), &v, htons(80), 6, &f, &place),
+			 0);
 	shoot(1, 5000, RST, &action);
 	shoot(1, 5000, SYN, &action); /* a new life in the same place */
 	assert_int_equal(lbdmap_flow_kill(rig.set, place, &f), -ESTALE);
-	assert_int_equal(lbdmap_flow_find(rig.set, &c, htons(5001), &v, htons(80), 6, &f, &place), -ENOENT);
+	assert_int_equal(lbdmap_flow_find(rig.set, &c, htons(5001), &v, htons(80), 6, &f, &place),
+			 -ENOENT);
 }
 
 static int big(void **state)

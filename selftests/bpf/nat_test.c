@@ -19,9 +19,9 @@
 static struct rig rig;
 static const enum lbd_hook hooks[] = { LBD_HOOK_XDP, LBD_HOOK_TCX };
 #define EACH_HOOK(h) for (int n_##h = 0, h = hooks[0]; n_##h < 2; n_##h++, h = hooks[n_##h % 2])
-#define FORWARD(h) ((h) == LBD_HOOK_XDP ? XDP_REDIRECT : 7)
-#define PASS(h)	   ((h) == LBD_HOOK_XDP ? XDP_PASS : -1)
-#define DROP(h)	   ((h) == LBD_HOOK_XDP ? XDP_DROP : 2)
+#define FORWARD(h)   ((h) == LBD_HOOK_XDP ? XDP_REDIRECT : 7)
+#define PASS(h)      ((h) == LBD_HOOK_XDP ? XDP_PASS : -1)
+#define DROP(h)      ((h) == LBD_HOOK_XDP ? XDP_DROP : 2)
 
 #define CLIENT "198.51.100.7"
 
@@ -33,12 +33,21 @@ static int fresh(void **state)
 
 static void handshake(void **state)
 {
-	EACH_HOOK(h) {
+	EACH_HOOK(h)
+	{
 		uint16_t port = 1000 + h;
-		struct shot syn = { .src = CLIENT, .dst = RIG_VIP, .sport = port, .dport = 80, .flags = SYN,
+		struct shot syn = { .src = CLIENT,
+				    .dst = RIG_VIP,
+				    .sport = port,
+				    .dport = 80,
+				    .flags = SYN,
 				    .seq = 77 };
-		struct shot reply = { .src = "10.0.0.11", .dst = RIG_SOURCE, .sport = 8080,
-				      .flags = SYN | ACK, .seq = 9, .ack = 78 };
+		struct shot reply = { .src = "10.0.0.11",
+				      .dst = RIG_SOURCE,
+				      .sport = 8080,
+				      .flags = SYN | ACK,
+				      .seq = 9,
+				      .ack = 78 };
 		int one[] = { 0 };
 		struct frame f, in;
 
@@ -53,7 +62,8 @@ static void handshake(void **state)
 		assert_int_equal(frame_checksums_wrong(&f), 0);
 		assert_memory_equal(f.b, "\x02\0\0\0\0\x09\x02\0\0\0\0\x08", 12);
 		/* What must not change: sequence numbers, flags, window, identification. */
-		assert_memory_equal((uint8_t *)frame_tcp(&f) + 4, (uint8_t *)frame_tcp(&in) + 4, 12);
+		assert_memory_equal((uint8_t *)frame_tcp(&f) + 4, (uint8_t *)frame_tcp(&in) + 4,
+				    12);
 		assert_int_equal(frame_ip(&f)->id, frame_ip(&in)->id);
 		assert_int_equal(f.len, in.len);
 
@@ -72,13 +82,20 @@ static void handshake(void **state)
 
 static void data_of_every_length(void **state)
 {
-	EACH_HOOK(h) {
+	EACH_HOOK(h)
+	{
 		uint16_t nat = rig_connect(&rig, h, CLIENT, 2000 + h);
 
 		assert_int_not_equal(nat, 0);
 		for (int len = 0; len <= 1460; len += len < 64 ? 1 : 93) {
-			struct shot up = { .src = CLIENT, .dst = RIG_VIP, .sport = 2000 + h, .dport = 80,
-					   .flags = ACK | PSH, .seq = 1001, .ack = 5001, .payload = len };
+			struct shot up = { .src = CLIENT,
+					   .dst = RIG_VIP,
+					   .sport = 2000 + h,
+					   .dport = 80,
+					   .flags = ACK | PSH,
+					   .seq = 1001,
+					   .ack = 5001,
+					   .payload = len };
 			struct frame f, in;
 
 			frame_make(&in, &up);
@@ -93,8 +110,11 @@ static void data_of_every_length(void **state)
 /* An error in the TCP checksum is the same error behind the balancer. */
 static void wrong_tcp_checksum_stays_wrong(void **state)
 {
-	EACH_HOOK(h) {
-		struct shot syn = { .src = CLIENT, .dst = RIG_VIP, .sport = 2100 + h, .dport = 80, .flags = SYN };
+	EACH_HOOK(h)
+	{
+		struct shot syn = {
+			.src = CLIENT, .dst = RIG_VIP, .sport = 2100 + h, .dport = 80, .flags = SYN
+		};
 		struct frame f;
 
 		frame_make(&f, &syn);
@@ -107,31 +127,34 @@ static void wrong_tcp_checksum_stays_wrong(void **state)
 static void ip_options(void **state)
 {
 	EACH_HOOK(h)
-		for (int words = 1; words <= 10; words++) {
-			struct shot syn = { .src = CLIENT, .dst = RIG_VIP, .sport = 2200 + h * 16 + words,
-					    .dport = 80, .flags = SYN };
-			uint32_t sum = 0;
-			struct iphdr *ip;
-			struct frame f;
+	for (int words = 1; words <= 10; words++) {
+		struct shot syn = { .src = CLIENT,
+				    .dst = RIG_VIP,
+				    .sport = 2200 + h * 16 + words,
+				    .dport = 80,
+				    .flags = SYN };
+		uint32_t sum = 0;
+		struct iphdr *ip;
+		struct frame f;
 
-			frame_make(&f, &syn);
-			memmove(f.b + 34 + words * 4, f.b + 34, 20);
-			memset(f.b + 34, 1, words * 4);
-			f.len += words * 4;
-			ip = frame_ip(&f);
-			ip->ihl = 5 + words;
-			ip->tot_len = htons(f.len - ETH_HLEN);
-			ip->check = 0;
-			for (int i = 0; i < ip->ihl * 2; i++)
-				sum += ntohs(((uint16_t *)ip)[i]);
-			sum = (sum & 0xffff) + (sum >> 16);
-			sum += sum >> 16;
-			ip->check = htons(~sum);
-			assert_int_equal(frame_checksums_wrong(&f), 0);
-			assert_int_equal(rig_run(&rig, h, rig.dev_client, &f), FORWARD(h));
-			assert_int_equal(frame_checksums_wrong(&f), 0);
-			assert_int_equal(frame_tcp(&f)->dest, htons(8080));
-		}
+		frame_make(&f, &syn);
+		memmove(f.b + 34 + words * 4, f.b + 34, 20);
+		memset(f.b + 34, 1, words * 4);
+		f.len += words * 4;
+		ip = frame_ip(&f);
+		ip->ihl = 5 + words;
+		ip->tot_len = htons(f.len - ETH_HLEN);
+		ip->check = 0;
+		for (int i = 0; i < ip->ihl * 2; i++)
+			sum += ntohs(((uint16_t *)ip)[i]);
+		sum = (sum & 0xffff) + (sum >> 16);
+		sum += sum >> 16;
+		ip->check = htons(~sum);
+		assert_int_equal(frame_checksums_wrong(&f), 0);
+		assert_int_equal(rig_run(&rig, h, rig.dev_client, &f), FORWARD(h));
+		assert_int_equal(frame_checksums_wrong(&f), 0);
+		assert_int_equal(frame_tcp(&f)->dest, htons(8080));
+	}
 }
 
 static uint32_t state_of(const char *client, uint16_t port)
@@ -143,7 +166,12 @@ static uint32_t state_of(const char *client, uint16_t port)
 
 static int up(enum lbd_hook h, uint16_t port, uint8_t flags)
 {
-	struct shot s = { .src = CLIENT, .dst = RIG_VIP, .sport = port, .dport = 80, .flags = flags, .seq = 1001,
+	struct shot s = { .src = CLIENT,
+			  .dst = RIG_VIP,
+			  .sport = port,
+			  .dport = 80,
+			  .flags = flags,
+			  .seq = 1001,
 			  .ack = 5001 };
 	struct frame f;
 
@@ -152,8 +180,13 @@ static int up(enum lbd_hook h, uint16_t port, uint8_t flags)
 
 static int down(enum lbd_hook h, uint16_t nat, uint8_t flags)
 {
-	struct shot s = { .src = "10.0.0.11", .dst = RIG_SOURCE, .sport = 8080, .dport = nat, .flags = flags,
-			  .seq = 5001, .ack = 1001 };
+	struct shot s = { .src = "10.0.0.11",
+			  .dst = RIG_SOURCE,
+			  .sport = 8080,
+			  .dport = nat,
+			  .flags = flags,
+			  .seq = 5001,
+			  .ack = 1001 };
 	struct frame f;
 
 	return rig_shoot(&rig, h, rig.dev_server, &s, &f);
@@ -169,7 +202,8 @@ static void states(void **state)
 	int one[] = { 0 };
 
 	rig_table(&rig, one, 1);
-	EACH_HOOK(h) {
+	EACH_HOOK(h)
+	{
 		uint16_t port = 3000 + h * 10, nat = rig_connect(&rig, h, CLIENT, port);
 		uint16_t nat2, rst = port + 1;
 
@@ -197,14 +231,16 @@ static void states(void **state)
 		nat = rig_connect(&rig, h, CLIENT, rst);
 		down(h, nat, RST | ACK);
 		assert_int_equal(state_of(CLIENT, rst), LBD_FLOW_CLOSED);
-		assert_int_equal(LBD_FLOW_FLAGS(rig_flow(&rig, CLIENT, rst)->word), LBD_F_RST_SERVER);
+		assert_int_equal(LBD_FLOW_FLAGS(rig_flow(&rig, CLIENT, rst)->word),
+				 LBD_F_RST_SERVER);
 		assert_int_equal(flows_live(), 0);
 	}
 }
 
 static void idle_flow_is_forgotten(void **state)
 {
-	EACH_HOOK(h) {
+	EACH_HOOK(h)
+	{
 		uint16_t port = 3100 + h;
 
 		assert_int_not_equal(rig_connect(&rig, h, CLIENT, port), 0);
@@ -228,7 +264,8 @@ static void rest(void **state)
 
 	rig_table(&rig, one, 1);
 	src->port_lo = src->port_hi = 5555;
-	EACH_HOOK(h) {
+	EACH_HOOK(h)
+	{
 		uint16_t a = 3200 + h * 4, b = a + 1, c = a + 2;
 
 		assert_int_equal(rig_connect(&rig, h, CLIENT, a), 5555);
@@ -240,7 +277,8 @@ static void rest(void **state)
 		assert_int_equal(rig_connect(&rig, h, CLIENT, b), 5555);
 		assert_null(rig_flow(&rig, CLIENT, a));
 		down(h, 5555, RST);
-		assert_int_equal(rig_connect(&rig, h, CLIENT, c), 5555); /* no rest after the server's RST */
+		assert_int_equal(rig_connect(&rig, h, CLIENT, c),
+				 5555); /* no rest after the server's RST */
 		down(h, 5555, RST);
 	}
 	assert_int_equal(rig_reason(&rig, LBD_R_PORTS_FULL), 4);
@@ -252,7 +290,8 @@ static void embryonic_flow_of_a_dead_server_is_picked_again(void **state)
 	struct shot s = { .src = CLIENT, .dst = RIG_VIP, .dport = 80, .flags = SYN };
 	struct frame f;
 
-	EACH_HOOK(h) {
+	EACH_HOOK(h)
+	{
 		rig_table(&rig, one, 1);
 		s.sport = 3300 + h;
 		assert_int_equal(rig_shoot(&rig, h, rig.dev_client, &s, &f), FORWARD(h));
@@ -273,7 +312,8 @@ static void established_flow_stays_with_a_dead_server(void **state)
 {
 	int one[] = { 0 }, two[] = { 1 };
 
-	EACH_HOOK(h) {
+	EACH_HOOK(h)
+	{
 		rig_table(&rig, one, 1);
 		assert_int_not_equal(rig_connect(&rig, h, CLIENT, 3400 + h), 0);
 		lbdmap_server_state(rig.set, rig.server[0], false, false);
@@ -291,16 +331,25 @@ static void killed_flow(void **state)
 	int one[] = { 0 };
 
 	rig_table(&rig, one, 1);
-	EACH_HOOK(h) {
+	EACH_HOOK(h)
+	{
 		uint16_t port = 3500 + h, nat = rig_connect(&rig, h, CLIENT, port);
-		struct shot s = { .src = CLIENT, .dst = RIG_VIP, .sport = port, .dport = 80,
-				  .flags = ACK | PSH, .seq = 1001, .ack = 5001, .payload = 100 };
+		struct shot s = { .src = CLIENT,
+				  .dst = RIG_VIP,
+				  .sport = port,
+				  .dport = 80,
+				  .flags = ACK | PSH,
+				  .seq = 1001,
+				  .ack = 5001,
+				  .payload = 100 };
 		union lbd_addr c = rig_addr(CLIENT), v = rig_addr(RIG_VIP);
 		struct lbd_flow flow;
 		uint32_t place;
 		struct frame f;
 
-		assert_int_equal(lbdmap_flow_find(rig.set, &c, htons(port), &v, htons(80), 6, &flow, &place), 0);
+		assert_int_equal(lbdmap_flow_find(rig.set, &c, htons(port), &v, htons(80), 6, &flow,
+						  &place),
+				 0);
 		assert_int_equal(lbdmap_flow_kill(rig.set, place, &flow), 0);
 		assert_int_equal(rig_shoot(&rig, h, rig.dev_client, &s, &f), FORWARD(h));
 		assert_int_equal(frame_ip(&f)->daddr, inet_addr("10.0.0.11"));
@@ -332,10 +381,17 @@ static void shutdown_sessions_of_a_server(void **state)
 	int one[] = { 0 };
 
 	rig_table(&rig, one, 1);
-	EACH_HOOK(h) {
+	EACH_HOOK(h)
+	{
 		uint16_t port = 3600 + h, nat = rig_connect(&rig, h, CLIENT, port);
-		struct shot s = { .src = "10.0.0.11", .dst = RIG_SOURCE, .sport = 8080, .dport = nat,
-				  .flags = ACK, .seq = 6001, .ack = 1001, .payload = 500 };
+		struct shot s = { .src = "10.0.0.11",
+				  .dst = RIG_SOURCE,
+				  .sport = 8080,
+				  .dport = nat,
+				  .flags = ACK,
+				  .seq = 6001,
+				  .ack = 1001,
+				  .payload = 500 };
 		struct frame f;
 
 		lbdmap_server_state(rig.set, rig.server[0], false, true);

@@ -19,8 +19,8 @@
 
 static struct rig rig;
 #define SERVERS 12
-#define SETS	24
-#define KEYS	5000
+#define SETS    24
+#define KEYS    5000
 
 static unsigned int seed = 4711;
 
@@ -34,8 +34,11 @@ static size_t random_targets(struct lb_target *t)
 	size_t n = 1 + rnd() % SERVERS;
 
 	for (size_t i = 0; i < n; i++) {
-		t[i] = (struct lb_target){ .index = rig.server[i], .id = 1 + i * 7 + rnd() % 7,
-					   .weight = (1 + rnd() % 40) * LB_WEIGHT_SCALE, .family = 4, .port = 80 };
+		t[i] = (struct lb_target){ .index = rig.server[i],
+					   .id = 1 + i * 7 + rnd() % 7,
+					   .weight = (1 + rnd() % 40) * LB_WEIGHT_SCALE,
+					   .family = 4,
+					   .port = 80 };
 		t[i].addr[3] = i;
 	}
 	return n;
@@ -47,7 +50,8 @@ static void publish(const struct lb_table *table, const struct lb_ring *ring)
 	int rc;
 
 	if (table) {
-		rc = lbdmap_table_publish(rig.set, rig.service, LBD_FORM_TABLE, NULL, table->slot, table->size);
+		rc = lbdmap_table_publish(rig.set, rig.service, LBD_FORM_TABLE, NULL, table->slot,
+					  table->size);
 		assert_int_equal(rc, 0);
 		return;
 	}
@@ -97,7 +101,10 @@ static uint32_t number_naive(const struct lbdmap_question *q, bool dual, bool tu
 static void ask(enum lbd_hook hook, bool dual, bool tuple, bool mix, const struct lb_table *table,
 		const struct lb_ring *ring, bool edge)
 {
-	struct lbdmap_question q = { .dst = rig_addr(RIG_VIP), .sport_be = rnd(), .dport_be = htons(80), .proto = 6,
+	struct lbdmap_question q = { .dst = rig_addr(RIG_VIP),
+				     .sport_be = rnd(),
+				     .dport_be = htons(80),
+				     .proto = 6,
 				     .ifindex = rig.dev_client };
 	uint32_t ip = rnd(), number, want;
 	struct lbdmap_error err = {};
@@ -105,7 +112,8 @@ static void ask(enum lbd_hook hook, bool dual, bool tuple, bool mix, const struc
 
 	/* On a point, and one beside it: reachable where the address is the number. */
 	if (edge && ring && !mix && !tuple)
-		ip = htonl((ring->point[rnd() % ring->size].point + rnd() % 3 - 1) ^ (dual ? 0xffff : 0));
+		ip = htonl((ring->point[rnd() % ring->size].point + rnd() % 3 - 1) ^
+			   (dual ? 0xffff : 0));
 	lbdmap_addr4(&q.src, &ip);
 	if (lbdmap_explain(rig.dry[hook], &q, &x, &err))
 		fail_msg("%s", err.text);
@@ -120,13 +128,16 @@ static void ask(enum lbd_hook hook, bool dual, bool tuple, bool mix, const struc
 
 static void same_choice(void **state)
 {
-	struct lbd_service_key key = { .addr = rig_addr(RIG_VIP), .port_be = htons(80), .proto = 6 };
+	struct lbd_service_key key = { .addr = rig_addr(RIG_VIP),
+				       .port_be = htons(80),
+				       .proto = 6 };
 
 	for (int set = 0; set < SETS; set++) {
 		struct lb_target t[SERVERS];
 		size_t n = random_targets(t);
 		bool dual = set & 1, mix = set & 2, tuple = set % 5 == 4;
-		struct lbd_service s = { .id = 1, .number = tuple ? LBD_NUM_5TUPLE : LBD_NUM_SOURCE,
+		struct lbd_service s = { .id = 1,
+					 .number = tuple ? LBD_NUM_5TUPLE : LBD_NUM_SOURCE,
 					 .flags = mix ? LBD_S_MIX : 0 };
 		struct lb_table table = {};
 		struct lb_ring ring = {};
@@ -134,14 +145,17 @@ static void same_choice(void **state)
 
 		assert_int_equal(form == 0   ? lb_table_build_map(&table, t, n)
 				 : form == 1 ? lb_table_build_maglev(&table, t, n)
-					     : lb_ring_build(&ring, t, n), 0);
+					     : lb_ring_build(&ring, t, n),
+				 0);
 		assert_int_equal(lbdmap_service_put(rig.set, rig.service, &s), 0);
-		assert_int_equal(lbdmap_bind_put(rig.set, &key, rig.service, dual ? LBD_REF_IP6_LISTENER : 0), 0);
+		assert_int_equal(lbdmap_bind_put(rig.set, &key, rig.service,
+						 dual ? LBD_REF_IP6_LISTENER : 0),
+				 0);
 		publish(form < 2 ? &table : NULL, &ring);
 		lbdmap_heartbeat(rig.set);
 		for (int k = 0; k < KEYS; k++)
-			ask(k % 8 ? LBD_HOOK_XDP : LBD_HOOK_TCX, dual, tuple, mix, form < 2 ? &table : NULL,
-			    form < 2 ? NULL : &ring, k & 1);
+			ask(k % 8 ? LBD_HOOK_XDP : LBD_HOOK_TCX, dual, tuple, mix,
+			    form < 2 ? &table : NULL, form < 2 ? NULL : &ring, k & 1);
 		lb_table_fini(&table);
 		lb_ring_fini(&ring);
 	}
@@ -151,7 +165,9 @@ static void same_choice(void **state)
 static void small_rings(void **state)
 {
 	static const uint32_t points[] = { 0x80000000u, 0, 0xffffffffu, 1 };
-	struct lbd_service_key key = { .addr = rig_addr(RIG_VIP), .port_be = htons(80), .proto = 6 };
+	struct lbd_service_key key = { .addr = rig_addr(RIG_VIP),
+				       .port_be = htons(80),
+				       .proto = 6 };
 	struct lbd_service s = { .id = 1 };
 
 	assert_int_equal(lbdmap_service_put(rig.set, rig.service, &s), 0);

@@ -106,7 +106,9 @@ static void device_takes_nothing(void)
 
 static void bind_v6(void)
 {
-	struct lbd_service_key k = { .addr = rig_addr("2001:db8::10"), .port_be = htons(80), .proto = 6 };
+	struct lbd_service_key k = { .addr = rig_addr("2001:db8::10"),
+				     .port_be = htons(80),
+				     .proto = 6 };
 
 	lbdmap_bind_put(rig.set, &k, rig.service, 0);
 }
@@ -251,7 +253,8 @@ static void connected(void)
 static void connected_and_dead_daemon(void)
 {
 	connected();
-	MEM(rig.set, CONTROL, struct lbd_control)->heartbeat = lbdmap_tick() - 2 * LBD_HEARTBEAT_TICKS;
+	MEM(rig.set, CONTROL, struct lbd_control)->heartbeat =
+		lbdmap_tick() - 2 * LBD_HEARTBEAT_TICKS;
 }
 
 static void entry_being_written(void)
@@ -304,7 +307,9 @@ static void unbound(void)
 
 static void to_nat_port(struct frame *f)
 {
-	struct shot s = { .src = "10.0.0.11", .dst = RIG_SOURCE, .sport = 8080, .dport = 2000, .flags = ACK };
+	struct shot s = {
+		.src = "10.0.0.11", .dst = RIG_SOURCE, .sport = 8080, .dport = 2000, .flags = ACK
+	};
 
 	frame_make(f, &s);
 }
@@ -356,7 +361,8 @@ static const struct row {
 	{ "flow is being made elsewhere", LBD_R_BUSY, locks_held, NULL, BOTH | RANDOM },
 	{ "entry is being written", LBD_R_BUSY, entry_being_written, ack, BOTH },
 	{ "killed", LBD_R_KILLED, kill_it, ack, BOTH },
-	{ "dead daemon, forwarding off: the cached hop", LBD_R_KNOWN, connected_and_dead_daemon, ack, BOTH },
+	{ "dead daemon, forwarding off: the cached hop", LBD_R_KNOWN, connected_and_dead_daemon,
+	  ack, BOTH },
 };
 
 static uint64_t packets(void)
@@ -381,7 +387,9 @@ static void reason(void **state)
 	const struct row *t = *state;
 
 	for (int k = 0; k < 2; k++) {
-		struct shot s = { .src = CLIENT, .dst = RIG_VIP, .sport = 4000, .dport = 80, .flags = SYN };
+		struct shot s = {
+			.src = CLIENT, .dst = RIG_VIP, .sport = 4000, .dport = 80, .flags = SYN
+		};
 		int hook = k ? LBD_HOOK_TCX : LBD_HOOK_XDP, action;
 		struct lbdmap_error err = {};
 		uint64_t before, all;
@@ -401,7 +409,8 @@ static void reason(void **state)
 		if (lbdmap_explain_frame(rig.dry[hook], f.b, f.len, rig.dev_client, &x, &err))
 			fail_msg("%s", err.text);
 		if (!(t->hooks & RANDOM))
-			assert_string_equal(lbdmap_reasons[x.reason].name, lbdmap_reasons[t->reason].name);
+			assert_string_equal(lbdmap_reasons[x.reason].name,
+					    lbdmap_reasons[t->reason].name);
 		before = rig_reason(&rig, t->reason);
 		all = packets();
 		action = rig_run(&rig, hook, rig.dev_client, &f);
@@ -435,7 +444,10 @@ static void truncated_at_every_length(void **state)
 		for (uint32_t options = 0; options <= 40; options += 20)
 			/* The kernel refuses to run TC on less than an IP header. */
 			for (uint32_t len = k ? 34 : 14; len < 54 + options; len++) {
-				struct shot s = { .src = CLIENT, .dst = RIG_VIP, .sport = 4000, .dport = 80,
+				struct shot s = { .src = CLIENT,
+						  .dst = RIG_VIP,
+						  .sport = 4000,
+						  .dport = 80,
 						  .flags = SYN };
 				int hook = k ? LBD_HOOK_TCX : LBD_HOOK_XDP, action;
 				struct frame f, was;
@@ -474,14 +486,20 @@ static uint32_t reason_of_run(int hook, struct frame *f)
 static void explained_then_sent(void **state)
 {
 	unsigned int seed = 7;
-	static const enum lbdmap_id kept[] = { LBDMAP_FLOW, LBDMAP_FLOW_TAG, LBDMAP_FLOW_REV, LBDMAP_LOAD,
-					       LBDMAP_FLOW_LOCK, LBDMAP_SERVICE, LBDMAP_SERVER };
+	static const enum lbdmap_id kept[] = { LBDMAP_FLOW,  LBDMAP_FLOW_TAG,  LBDMAP_FLOW_REV,
+					       LBDMAP_LOAD,  LBDMAP_FLOW_LOCK, LBDMAP_SERVICE,
+					       LBDMAP_SERVER };
 
 	rig_reset(&rig, 512, 3);
 	for (int i = 0; i < 10000; i++) {
-		static const uint8_t flags[] = { SYN, SYN, SYN, ACK, ACK | PSH, FIN | ACK, RST, SYN | ACK };
-		struct shot s = { .src = CLIENT, .dst = RIG_VIP, .sport = 4000 + rand_r(&seed) % 50, .dport = 80,
-				  .flags = flags[rand_r(&seed) % 8], .payload = rand_r(&seed) % 100 };
+		static const uint8_t flags[] = { SYN,       SYN,       SYN, ACK,
+						 ACK | PSH, FIN | ACK, RST, SYN | ACK };
+		struct shot s = { .src = CLIENT,
+				  .dst = RIG_VIP,
+				  .sport = 4000 + rand_r(&seed) % 50,
+				  .dport = 80,
+				  .flags = flags[rand_r(&seed) % 8],
+				  .payload = rand_r(&seed) % 100 };
 		int hook = i & 1 ? LBD_HOOK_TCX : LBD_HOOK_XDP;
 		struct lbd_explain x;
 		struct lbdmap_error err = {};
@@ -499,7 +517,8 @@ static void explained_then_sent(void **state)
 		if (lbdmap_explain_frame(rig.dry[hook], f.b, f.len, rig.dev_client, &x, &err))
 			fail_msg("%s", err.text);
 		for (int k = 0; k < 7; k++) {
-			assert_memory_equal(before[k], rig.set->mem[kept[k]], rig.set->mem_len[kept[k]]);
+			assert_memory_equal(before[k], rig.set->mem[kept[k]],
+					    rig.set->mem_len[kept[k]]);
 			free(before[k]);
 		}
 		lbdmap_heartbeat(rig.set);
@@ -527,7 +546,8 @@ int main(void)
 	int n = 0;
 
 	for (; n < (int)(sizeof(rows) / sizeof(rows[0])); n++)
-		tests[n] = (struct CMUnitTest){ rows[n].what, reason, NULL, NULL, (void *)&rows[n] };
+		tests[n] =
+			(struct CMUnitTest){ rows[n].what, reason, NULL, NULL, (void *)&rows[n] };
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(all_reasons_have_rows);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(truncated_at_every_length);
 	tests[n++] = (struct CMUnitTest)cmocka_unit_test(explained_then_sent);

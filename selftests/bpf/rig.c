@@ -56,11 +56,16 @@ static uint32_t slot(struct rig *r, enum lbdmap_id id)
 static void rig_fill(struct rig *r, int servers)
 {
 	struct lbd_source src = { .addr = rig_addr(RIG_SOURCE), .port_lo = 1024, .port_hi = 32767 };
-	struct lbd_nexthop nh = { .ifindex = r->dev_server, .flags = LBD_NH_MAC,
-				  .dmac = { 2, 0, 0, 0, 0, 9 }, .smac = { 2, 0, 0, 0, 0, 8 } };
-	struct lbd_service svc = { .id = lbdmap_stable_id("web"), .idle_ticks = LBD_TICKS_S(60),
+	struct lbd_nexthop nh = { .ifindex = r->dev_server,
+				  .flags = LBD_NH_MAC,
+				  .dmac = { 2, 0, 0, 0, 0, 9 },
+				  .smac = { 2, 0, 0, 0, 0, 8 } };
+	struct lbd_service svc = { .id = lbdmap_stable_id("web"),
+				   .idle_ticks = LBD_TICKS_S(60),
 				   .half_ticks = LBD_TICKS_S(30) };
-	struct lbd_service_key key = { .addr = rig_addr(RIG_VIP), .port_be = htons(80), .proto = 6 };
+	struct lbd_service_key key = { .addr = rig_addr(RIG_VIP),
+				       .port_be = htons(80),
+				       .proto = 6 };
 	struct lbd_device dev = { .flags = LBD_DEV_XMIT, .mtu = 1500 };
 	union lbd_addr any4 = rig_addr("0.0.0.0");
 	uint32_t client_nh;
@@ -79,9 +84,13 @@ static void rig_fill(struct rig *r, int servers)
 	must(lbdmap_device_put(r->set, r->dev_server, &dev), "device", NULL);
 	r->servers = servers;
 	for (int i = 0; i < servers; i++) {
-		struct lbd_server s = { .port_be = htons(8080), .flags = LBD_SRV_UP, .weight = 1,
-					.nexthop = r->nexthop, .source_first = r->source,
-					.source_count = 1, .id = 100 + i };
+		struct lbd_server s = { .port_be = htons(8080),
+					.flags = LBD_SRV_UP,
+					.weight = 1,
+					.nexthop = r->nexthop,
+					.source_first = r->source,
+					.source_count = 1,
+					.id = 100 + i };
 		char text[32];
 
 		snprintf(text, sizeof(text), "10.0.0.%d", 11 + i);
@@ -109,8 +118,14 @@ void rig_table(struct rig *r, const int *order, int n)
 
 static void rig_open(struct rig *r, uint32_t flows, int servers)
 {
-	struct lbdmap_sizes sizes = { .flows = flows, .servers = 512, .services = 64, .nexthops = 64,
-				      .sources = 64, .slot_words = 1 << 22, .deny = 1024, .routes = 64 };
+	struct lbdmap_sizes sizes = { .flows = flows,
+				      .servers = 512,
+				      .services = 64,
+				      .nexthops = 64,
+				      .sources = 64,
+				      .slot_words = 1 << 22,
+				      .deny = 1024,
+				      .routes = 64 };
 	static const enum lbd_hook hooks[] = { LBD_HOOK_XDP, LBD_HOOK_TCX };
 	struct lbdmap_error err = {};
 	bool adopted;
@@ -120,8 +135,10 @@ static void rig_open(struct rig *r, uint32_t flows, int servers)
 		die(r->pin, "was there already");
 	must(lbdmap_own(r->set, "rig", &err), "own", &err);
 	for (int i = 0; i < 2; i++) {
-		must(lbdmap_prog_load(r->set, hooks[i], false, &r->prog[hooks[i]], &err), "load", &err);
-		must(lbdmap_prog_load(r->set, hooks[i], true, &r->dry[hooks[i]], &err), "dry load", &err);
+		must(lbdmap_prog_load(r->set, hooks[i], false, &r->prog[hooks[i]], &err), "load",
+		     &err);
+		must(lbdmap_prog_load(r->set, hooks[i], true, &r->dry[hooks[i]], &err), "dry load",
+		     &err);
 	}
 	rig_fill(r, servers);
 }
@@ -165,8 +182,9 @@ static void wipe_counts(struct rig *r, enum lbdmap_id id)
 
 void rig_wipe(struct rig *r, int servers)
 {
-	static const enum lbdmap_id hashes[] = { LBDMAP_SERVICES, LBDMAP_DEVICE, LBDMAP_LEARNED, LBDMAP_LOCAL, LBDMAP_ROUTE,
-						 LBDMAP_DENY, LBDMAP_META };
+	static const enum lbdmap_id hashes[] = { LBDMAP_SERVICES, LBDMAP_DEVICE, LBDMAP_LEARNED,
+						 LBDMAP_LOCAL,    LBDMAP_ROUTE,  LBDMAP_DENY,
+						 LBDMAP_META };
 
 	for (int i = 0; i < LBDMAP_MAPS; i++) {
 		r->set->next_slot[i] = 0;
@@ -304,8 +322,8 @@ int rig_run(struct rig *r, enum lbd_hook hook, uint32_t ifindex, struct frame *f
 	struct xdp_md xdp = { .data_end = f->len, .ingress_ifindex = ifindex };
 	struct __sk_buff skb = { .ifindex = ifindex };
 	struct frame out;
-	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f->b, .data_size_in = f->len, .data_out = out.b,
-		    .data_size_out = sizeof(out.b), .repeat = 1);
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = f->b, .data_size_in = f->len,
+		    .data_out = out.b, .data_size_out = sizeof(out.b), .repeat = 1);
 
 	if (hook == LBD_HOOK_XDP) {
 		opts.ctx_in = &xdp;
@@ -325,7 +343,8 @@ int rig_run(struct rig *r, enum lbd_hook hook, uint32_t ifindex, struct frame *f
 	return hook == LBD_HOOK_XDP ? (int)opts.retval : (int32_t)opts.retval;
 }
 
-int rig_shoot(struct rig *r, enum lbd_hook hook, uint32_t ifindex, const struct shot *s, struct frame *f)
+int rig_shoot(struct rig *r, enum lbd_hook hook, uint32_t ifindex, const struct shot *s,
+	      struct frame *f)
 {
 	frame_make(f, s);
 	return rig_run(r, hook, ifindex, f);
@@ -338,10 +357,19 @@ static bool forwarded(enum lbd_hook hook, int action)
 
 uint16_t rig_connect(struct rig *r, enum lbd_hook hook, const char *client, uint16_t port)
 {
-	struct shot syn = { .src = client, .dst = RIG_VIP, .sport = port, .dport = 80, .flags = SYN, .seq = 1000 };
-	struct shot reply = { .dst = RIG_SOURCE, .sport = 8080, .flags = SYN | ACK, .seq = 5000, .ack = 1001 };
-	struct shot ack = { .src = client, .dst = RIG_VIP, .sport = port, .dport = 80, .flags = ACK,
-			    .seq = 1001, .ack = 5001 };
+	struct shot syn = {
+		.src = client, .dst = RIG_VIP, .sport = port, .dport = 80, .flags = SYN, .seq = 1000
+	};
+	struct shot reply = {
+		.dst = RIG_SOURCE, .sport = 8080, .flags = SYN | ACK, .seq = 5000, .ack = 1001
+	};
+	struct shot ack = { .src = client,
+			    .dst = RIG_VIP,
+			    .sport = port,
+			    .dport = 80,
+			    .flags = ACK,
+			    .seq = 1001,
+			    .ack = 5001 };
 	char server[INET_ADDRSTRLEN];
 	struct frame f;
 

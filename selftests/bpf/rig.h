@@ -17,9 +17,9 @@
 struct rig {
 	char pin[64];
 	struct lbdmap_set *set;
-	struct lbdmap_prog *prog[LBD_HOOKS];	/* XDP and TCX */
+	struct lbdmap_prog *prog[LBD_HOOKS]; /* XDP and TCX */
 	struct lbdmap_prog *dry[LBD_HOOKS];
-	uint32_t dev_client, dev_server;	/* two interfaces that exist */
+	uint32_t dev_client, dev_server; /* two interfaces that exist */
 	uint32_t service, source, nexthop;
 	uint32_t server[16];
 	int servers;
@@ -39,7 +39,7 @@ struct shot {
 	uint8_t flags;
 	uint32_t seq, ack;
 	uint16_t payload;
-	uint8_t ttl;	/* 0: 64 */
+	uint8_t ttl; /* 0: 64 */
 };
 
 /* Namespaces, devices, a set for @flows with a service VIP:80 on @servers servers; heartbeat fresh. */
@@ -62,7 +62,8 @@ int frame_checksums_wrong(const struct frame *f);
 /* Runs @f in place through the program of @hook as if it came in by @ifindex; returns the action. */
 int rig_run(struct rig *r, enum lbd_hook hook, uint32_t ifindex, struct frame *f);
 /* Makes and runs; the result stays in *f. */
-int rig_shoot(struct rig *r, enum lbd_hook hook, uint32_t ifindex, const struct shot *s, struct frame *f);
+int rig_shoot(struct rig *r, enum lbd_hook hook, uint32_t ifindex, const struct shot *s,
+	      struct frame *f);
 /* A whole handshake from client:port to the service; the NAT port, 0 if it failed. */
 uint16_t rig_connect(struct rig *r, enum lbd_hook hook, const char *client, uint16_t port);
 
@@ -71,7 +72,7 @@ int32_t rig_flows(struct rig *r, int server);
 /* The flow of client:port, or NULL; writable. */
 struct lbd_flow *rig_flow(struct rig *r, const char *client, uint16_t port);
 
-#define RIG_VIP	   "192.0.2.10"
+#define RIG_VIP    "192.0.2.10"
 #define RIG_SOURCE "10.0.0.1"
 
 #endif

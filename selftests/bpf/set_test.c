@@ -42,12 +42,16 @@ static void adopted_with_everything(void **state)
 	assert_int_equal(lbdmap_create(rig.pin, &other, &two, &adopted, &err), 0);
 	assert_true(adopted);
 	assert_true(lbdmap_control(two)->seed == seed);
-	assert_int_equal(lbdmap_control(two)->flows, lbdmap_control(rig.set)->flows); /* keeps its size */
-	assert_int_equal(lbdmap_load(two, rig.server[0])->flows + lbdmap_load(two, rig.server[1])->flows +
-			 lbdmap_load(two, rig.server[2])->flows, 1);
+	assert_int_equal(lbdmap_control(two)->flows,
+			 lbdmap_control(rig.set)->flows); /* keeps its size */
+	assert_int_equal(lbdmap_load(two, rig.server[0])->flows +
+				 lbdmap_load(two, rig.server[1])->flows +
+				 lbdmap_load(two, rig.server[2])->flows,
+			 1);
 	assert_int_equal(lbdmap_own(two, "second", &err), 0);
 	/* The adopted book knows the region in use: a new table goes beside it. */
-	assert_int_equal(lbdmap_table_publish(two, rig.service, LBD_FORM_TABLE, NULL, rig.server, 2), 0);
+	assert_int_equal(
+		lbdmap_table_publish(two, rig.service, LBD_FORM_TABLE, NULL, rig.server, 2), 0);
 	assert_int_not_equal(LBD_TABLE_OFFSET(lbdmap_service(two, rig.service)->table), 0);
 	lbdmap_close(two);
 	assert_int_equal(lbdmap_own(rig.set, "rig", &err), 0);
@@ -125,7 +129,8 @@ static void tables_share_and_rest(void **state)
 	struct timespec t = { .tv_nsec = 150000000 };
 
 	assert_int_equal(lbdmap_service_put(rig.set, two, &s), 0);
-	assert_int_equal(lbdmap_table_publish(rig.set, two, LBD_FORM_TABLE, NULL, rig.server, 3), 0);
+	assert_int_equal(lbdmap_table_publish(rig.set, two, LBD_FORM_TABLE, NULL, rig.server, 3),
+			 0);
 	assert_int_equal(offset_of(two), offset_of(rig.service)); /* equal tables share */
 	lbdmap_table_usage(rig.set, &used, &all);
 	assert_int_equal(used, 3);
@@ -182,7 +187,9 @@ static void thousand_tables(void **state)
 	for (int i = 0; i < 1000; i++) {
 		for (int k = 0; k < 100; k++)
 			w[k] = i * 100 + k; /* all different: no sharing */
-		assert_int_equal(lbdmap_table_publish(rig.set, svc[i % 50], LBD_FORM_TABLE, NULL, w, 100), 0);
+		assert_int_equal(lbdmap_table_publish(rig.set, svc[i % 50], LBD_FORM_TABLE, NULL, w,
+						      100),
+				 0);
 	}
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &b);
 	assert_in_range((b.tv_sec - a.tv_sec) * 1000 + (b.tv_nsec - a.tv_nsec) / 1000000, 0, 49);
@@ -190,7 +197,8 @@ static void thousand_tables(void **state)
 
 static void slots_rest(void **state)
 {
-	int64_t a = lbdmap_slot_take(rig.set, LBDMAP_SERVER, 1), b = lbdmap_slot_take(rig.set, LBDMAP_SERVER, 1);
+	int64_t a = lbdmap_slot_take(rig.set, LBDMAP_SERVER, 1),
+		b = lbdmap_slot_take(rig.set, LBDMAP_SERVER, 1);
 	int64_t run = lbdmap_slot_take(rig.set, LBDMAP_SOURCE, 3);
 	int taken = 0;
 
@@ -234,7 +242,8 @@ static void fields_round_trip(void **state)
 		bool started = false;
 		int elements = 0, rc;
 
-		while ((rc = lbdmap_map_next(rig.set, &m[i], &started, key)) == 1 && elements < 50) {
+		while ((rc = lbdmap_map_next(rig.set, &m[i], &started, key)) == 1 &&
+		       elements < 50) {
 			elements++;
 			assert_int_equal(lbdmap_map_get(rig.set, &m[i], key, value), 0);
 			for (const struct lbdmap_field *f = m[i].value; f->name; f++) {
@@ -249,7 +258,8 @@ static void fields_round_trip(void **state)
 					assert_non_null(strstr(err.text, f->name));
 					continue;
 				}
-				assert_string_equal(lbdmap_field_text(f, copy, again, sizeof(again)), text);
+				assert_string_equal(
+					lbdmap_field_text(f, copy, again, sizeof(again)), text);
 			}
 		}
 		assert_true(rc >= 0);
@@ -265,22 +275,33 @@ static void edit_by_name(void **state)
 	struct lbd_deny deny = {};
 	struct lbd_server s;
 	struct frame f;
-	struct shot syn = { .src = "198.51.100.7", .dst = RIG_VIP, .sport = 1, .dport = 80, .flags = SYN };
+	struct shot syn = {
+		.src = "198.51.100.7", .dst = RIG_VIP, .sport = 1, .dport = 80, .flags = SYN
+	};
 
-	assert_int_equal(lbdmap_field_parse(lbdmap_field_find(m->key, "addr"), &key, "198.51.100.0", &err), 0);
+	assert_int_equal(lbdmap_field_parse(lbdmap_field_find(m->key, "addr"), &key, "198.51.100.0",
+					    &err),
+			 0);
 	assert_int_equal(lbdmap_field_parse(lbdmap_field_find(m->key, "len"), &key, "24", &err), 0);
-	assert_int_equal(lbdmap_field_parse(lbdmap_field_find(m->key, "len"), &key, "33", &err), -EINVAL);
+	assert_int_equal(lbdmap_field_parse(lbdmap_field_find(m->key, "len"), &key, "33", &err),
+			 -EINVAL);
 	assert_int_equal(lbdmap_map_set(rig.set, m, &key, &deny), 0);
 	assert_int_equal(rig_shoot(&rig, LBD_HOOK_XDP, rig.dev_client, &syn, &f), 1);
 	assert_int_equal(lbdmap_map_del(rig.set, m, &key), 0);
 	assert_int_equal(rig_shoot(&rig, LBD_HOOK_XDP, rig.dev_client, &syn, &f), 4);
 	assert_int_equal(lbdmap_map_get(rig.set, srv, &rig.server[0], &s), 0);
-	assert_int_equal(lbdmap_field_parse(lbdmap_field_find(srv->value, "flags"), &s, "up,reset", &err), 0);
+	assert_int_equal(lbdmap_field_parse(lbdmap_field_find(srv->value, "flags"), &s, "up,reset",
+					    &err),
+			 0);
 	assert_int_equal(lbdmap_map_set(rig.set, srv, &rig.server[0], &s), 0);
-	assert_int_equal(lbdmap_server(rig.set, rig.server[0])->flags, LBD_SRV_USED | LBD_SRV_UP | LBD_SRV_RESET);
-	assert_int_equal(lbdmap_field_parse(lbdmap_field_find(srv->value, "flags"), &s, "down", &err), -EINVAL);
+	assert_int_equal(lbdmap_server(rig.set, rig.server[0])->flags,
+			 LBD_SRV_USED | LBD_SRV_UP | LBD_SRV_RESET);
+	assert_int_equal(lbdmap_field_parse(lbdmap_field_find(srv->value, "flags"), &s, "down",
+					    &err),
+			 -EINVAL);
 	assert_non_null(strstr(err.text, "used,up,reset"));
-	assert_int_equal(lbdmap_map_set(rig.set, lbdmap_map_find("flow"), &rig.server[0], &s), -EPERM);
+	assert_int_equal(lbdmap_map_set(rig.set, lbdmap_map_find("flow"), &rig.server[0], &s),
+			 -EPERM);
 }
 
 static void meta_is_pruned(void **state)
@@ -317,7 +338,8 @@ static void attach_and_off_switch(void **state)
 		if (rc)
 			fail_msg("%s", err.text);
 		/* Again: the same link, a new program. */
-		assert_int_equal(lbdmap_attach(rig.set, rig.prog[prog], hooks[i], rig.dev_client, &err), 0);
+		assert_int_equal(
+			lbdmap_attach(rig.set, rig.prog[prog], hooks[i], rig.dev_client, &err), 0);
 	}
 	assert_int_equal(lbdmap_links(rig.pin, l, 8), have);
 	for (int i = 0; i < have; i++) {
@@ -328,7 +350,8 @@ static void attach_and_off_switch(void **state)
 	assert_int_equal(lbdmap_detach(rig.pin, LBD_HOOK_XDP, rig.dev_client, &err), 0);
 	assert_int_equal(lbdmap_detach_all(rig.pin, 0, &err), have - 1);
 	assert_int_equal(lbdmap_links(rig.pin, l, 8), 0);
-	assert_int_equal(lbdmap_attach(rig.set, rig.prog[LBD_HOOK_XDP], LBD_HOOK_XDP, 9999, &err), -ENODEV);
+	assert_int_equal(lbdmap_attach(rig.set, rig.prog[LBD_HOOK_XDP], LBD_HOOK_XDP, 9999, &err),
+			 -ENODEV);
 	assert_non_null(strstr(err.text, "9999"));
 }
 
@@ -337,10 +360,13 @@ static void foreign_program_is_kept(void **state)
 {
 	LIBBPF_OPTS(bpf_link_create_opts, opts);
 	struct lbdmap_error err = {};
-	int fd = bpf_link_create(lbdmap_prog_fd(rig.prog[LBD_HOOK_XDP]), rig.dev_server, BPF_XDP, &opts);
+	int fd = bpf_link_create(lbdmap_prog_fd(rig.prog[LBD_HOOK_XDP]), rig.dev_server, BPF_XDP,
+				 &opts);
 
 	assert_true(fd >= 0);
-	assert_int_equal(lbdmap_attach(rig.set, rig.prog[LBD_HOOK_XDP], LBD_HOOK_XDP, rig.dev_server, &err), -EBUSY);
+	assert_int_equal(lbdmap_attach(rig.set, rig.prog[LBD_HOOK_XDP], LBD_HOOK_XDP,
+				       rig.dev_server, &err),
+			 -EBUSY);
 	assert_non_null(strstr(err.text, "bpftool net"));
 	close(fd);
 }
@@ -348,8 +374,14 @@ static void foreign_program_is_kept(void **state)
 /* Two sets on one host: each sees and detaches its own clsact filters only. */
 static void two_sets_with_clsact(void **state)
 {
-	struct lbdmap_sizes sizes = { .flows = 64, .servers = 16, .services = 16, .nexthops = 16, .sources = 16,
-				      .slot_words = 256, .deny = 16, .routes = 16 };
+	struct lbdmap_sizes sizes = { .flows = 64,
+				      .servers = 16,
+				      .services = 16,
+				      .nexthops = 16,
+				      .sources = 16,
+				      .slot_words = 256,
+				      .deny = 16,
+				      .routes = 16 };
 	struct lbdmap_error err = {};
 	struct lbdmap_link l[8];
 	struct lbdmap_set *two;
@@ -365,13 +397,17 @@ static void two_sets_with_clsact(void **state)
 	assert_int_equal(lbdmap_links(pin, l, 8), 1);
 	assert_int_equal(lbdmap_links(rig.pin, l, 8), 0);
 	assert_int_equal(lbdmap_detach_all(rig.pin, 0, &err), 0);
-	assert_int_equal(lbdmap_attach(rig.set, rig.prog[LBD_HOOK_TCX], LBD_HOOK_CLSACT, rig.dev_client, &err), -EBUSY);
+	assert_int_equal(lbdmap_attach(rig.set, rig.prog[LBD_HOOK_TCX], LBD_HOOK_CLSACT,
+				       rig.dev_client, &err),
+			 -EBUSY);
 	assert_int_equal(lbdmap_links(pin, l, 8), 1);
 	lbdmap_prog_free(p);
 	lbdmap_close(two);
 	assert_int_equal(lbdmap_cleanup(pin, &err), 0);
 	assert_int_equal(access(pin, F_OK), -1);
-	assert_int_equal(lbdmap_attach(rig.set, rig.prog[LBD_HOOK_TCX], LBD_HOOK_CLSACT, rig.dev_client, &err), 0);
+	assert_int_equal(lbdmap_attach(rig.set, rig.prog[LBD_HOOK_TCX], LBD_HOOK_CLSACT,
+				       rig.dev_client, &err),
+			 0);
 	assert_int_equal(lbdmap_detach_all(rig.pin, 0, &err), 1);
 }
 
@@ -381,13 +417,16 @@ static void vanished_interface(void **state)
 	struct lbdmap_error err = {};
 	struct lbdmap_link l[8];
 
-	assert_int_equal(system("ip link add gone0 type veth peer name gone1 && ip link set gone0 up"), 0);
+	assert_int_equal(
+		system("ip link add gone0 type veth peer name gone1 && ip link set gone0 up"), 0);
 	uint32_t index = 0;
 	FILE *f = popen("ip -o link show gone0 | cut -d: -f1", "r");
 
 	assert_int_equal(fscanf(f, "%u", &index), 1);
 	pclose(f);
-	assert_int_equal(lbdmap_attach(rig.set, rig.prog[LBD_HOOK_XDP], LBD_HOOK_XDP_GENERIC, index, &err), 0);
+	assert_int_equal(lbdmap_attach(rig.set, rig.prog[LBD_HOOK_XDP], LBD_HOOK_XDP_GENERIC, index,
+				       &err),
+			 0);
 	assert_int_equal(system("ip link del gone0"), 0);
 	assert_int_equal(lbdmap_links(rig.pin, l, 8), 1);
 	assert_int_equal(lbdmap_detach_all(rig.pin, 0, &err), 1);
@@ -405,7 +444,8 @@ static void works_after_privileges_are_dropped(void **state)
 			_exit(2);
 		if (lbdmap_server_state(rig.set, rig.server[0], false, false))
 			_exit(3);
-		if (lbdmap_table_publish(rig.set, rig.service, LBD_FORM_TABLE, NULL, rig.server + 1, 2))
+		if (lbdmap_table_publish(rig.set, rig.service, LBD_FORM_TABLE, NULL, rig.server + 1,
+					 2))
 			_exit(4);
 		if (lbdmap_meta_put(rig.set, LBD_META_SERVICE, 9, 0, 0, "x"))
 			_exit(5);

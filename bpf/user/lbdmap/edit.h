@@ -53,7 +53,8 @@ int lbdmap_bind_del(struct lbdmap_set *set, const struct lbd_service_key *key);
 int lbdmap_local_put(struct lbdmap_set *set, const union lbd_addr *a, uint32_t ifindex);
 int lbdmap_local_del(struct lbdmap_set *set, const union lbd_addr *a);
 /* Prefix lengths as written: 24 of 192.0.2.0/24 (96 is added for IPv4). */
-int lbdmap_route_put(struct lbdmap_set *set, const union lbd_addr *a, unsigned int len, uint32_t nexthop);
+int lbdmap_route_put(struct lbdmap_set *set, const union lbd_addr *a, unsigned int len,
+		     uint32_t nexthop);
 int lbdmap_route_del(struct lbdmap_set *set, const union lbd_addr *a, unsigned int len);
 int lbdmap_deny_put(struct lbdmap_set *set, const union lbd_addr *a, unsigned int len, uint64_t id);
 int lbdmap_deny_del(struct lbdmap_set *set, const union lbd_addr *a, unsigned int len);

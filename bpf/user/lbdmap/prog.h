@@ -45,9 +45,9 @@ struct lbdmap_question {
 	union lbd_addr src, dst;
 	uint16_t sport_be, dport_be;
 	uint8_t proto;
-	uint8_t tcp_flags;	/* 0: SYN */
-	uint8_t ttl;		/* 0: 64 */
-	uint32_t ifindex;	/* where it comes in; must exist */
+	uint8_t tcp_flags; /* 0: SYN */
+	uint8_t ttl;       /* 0: 64 */
+	uint32_t ifindex;  /* where it comes in; must exist */
 	enum lbd_hook hook;
 };
 /* Asks a program that was loaded with dry_run. */

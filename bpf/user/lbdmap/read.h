@@ -13,7 +13,8 @@
  * The next flow at or after *cursor (start with 0), read consistently; *cursor then stands behind it. 1, or 0 at the
  * end. *place: its number in the table. Nothing is locked; flows that come and go meanwhile may be missed.
  */
-int lbdmap_flow_next(struct lbdmap_set *set, uint32_t *cursor, struct lbd_flow *out, uint32_t *place);
+int lbdmap_flow_next(struct lbdmap_set *set, uint32_t *cursor, struct lbd_flow *out,
+		     uint32_t *place);
 /* Reads one place; -ENOENT: free. */
 int lbdmap_flow_read(struct lbdmap_set *set, uint32_t place, struct lbd_flow *out);
 /* The flow of a client's tuple; -ENOENT. */
@@ -40,7 +41,7 @@ int lbdmap_server_count(struct lbdmap_set *set, uint32_t slot, struct lbd_server
 
 struct lbdmap_reason {
 	const char *name;
-	uint8_t verdict;	/* enum lbd_verdict */
+	uint8_t verdict; /* enum lbd_verdict */
 	const char *help;
 };
 extern const struct lbdmap_reason lbdmap_reasons[LBD_R_MAX];
@@ -49,26 +50,36 @@ const char *lbdmap_verdict_name(uint32_t verdict);
 /* ---- Named fields ---------------------------------------------------------------------------------------- */
 
 enum lbdmap_type {
-	LBDMAP_T_UINT, LBDMAP_T_INT, LBDMAP_T_HEX, LBDMAP_T_PORT_BE, LBDMAP_T_ADDR, LBDMAP_T_MAC,
-	LBDMAP_T_TICKS,		/* a duration; written as "300ms", "5s" */
-	LBDMAP_T_TICK,		/* a moment; written as its age */
-	LBDMAP_T_ENUM, LBDMAP_T_FLAGS, LBDMAP_T_PROTO, LBDMAP_T_TABLE, LBDMAP_T_WORD, LBDMAP_T_TEXT,
-	LBDMAP_T_LEN,		/* of a prefix: as the family counts it */
-	LBDMAP_T_UINTS,		/* an array of numbers */
+	LBDMAP_T_UINT,
+	LBDMAP_T_INT,
+	LBDMAP_T_HEX,
+	LBDMAP_T_PORT_BE,
+	LBDMAP_T_ADDR,
+	LBDMAP_T_MAC,
+	LBDMAP_T_TICKS, /* a duration; written as "300ms", "5s" */
+	LBDMAP_T_TICK,  /* a moment; written as its age */
+	LBDMAP_T_ENUM,
+	LBDMAP_T_FLAGS,
+	LBDMAP_T_PROTO,
+	LBDMAP_T_TABLE,
+	LBDMAP_T_WORD,
+	LBDMAP_T_TEXT,
+	LBDMAP_T_LEN,   /* of a prefix: as the family counts it */
+	LBDMAP_T_UINTS, /* an array of numbers */
 };
 struct lbdmap_field {
 	const char *name;
 	uint16_t offset, size;
-	uint8_t type;			/* enum lbdmap_type */
-	const char *const *names;	/* ENUM: by value; FLAGS: by bit; NULL-terminated */
+	uint8_t type;             /* enum lbdmap_type */
+	const char *const *names; /* ENUM: by value; FLAGS: by bit; NULL-terminated */
 	const char *help;
 };
 struct lbdmap_map {
 	enum lbdmap_id id;
 	const char *name, *help;
-	bool is_array;			/* the key is the slot */
-	bool percpu;			/* values are summed over CPUs */
-	bool editable;			/* set and del make sense */
+	bool is_array; /* the key is the slot */
+	bool percpu;   /* values are summed over CPUs */
+	bool editable; /* set and del make sense */
 	uint16_t key_size, value_size;
 	const struct lbdmap_field *key, *value; /* ended by a NULL name */
 };
@@ -78,7 +89,8 @@ const struct lbdmap_map *lbdmap_map_find(const char *name);
 
 /* Iterates keys: *started false at first. 1 with the next key in @key, 0 at the end. Arrays: used elements only. */
 int lbdmap_map_next(struct lbdmap_set *set, const struct lbdmap_map *m, bool *started, void *key);
-int lbdmap_map_get(struct lbdmap_set *set, const struct lbdmap_map *m, const void *key, void *value);
+int lbdmap_map_get(struct lbdmap_set *set, const struct lbdmap_map *m, const void *key,
+		   void *value);
 /* Owner only, -EPERM for maps that are not editable. */
 int lbdmap_map_set(struct lbdmap_set *set, const struct lbdmap_map *m, const void *key,
 		   const void *value);

@@ -18,23 +18,43 @@ struct lbdmap_error {
 
 /* The maps of a set, in the order of their rows in maps.c. */
 enum lbdmap_id {
-	LBDMAP_CONTROL, LBDMAP_FILTER, LBDMAP_SERVICES, LBDMAP_BIND, LBDMAP_SERVICE, LBDMAP_SERVER, LBDMAP_LOAD,
-	LBDMAP_SOURCE, LBDMAP_NEXTHOP, LBDMAP_LEARNED, LBDMAP_ROUTE, LBDMAP_SLOTS, LBDMAP_FLOW_TAG, LBDMAP_FLOW,
-	LBDMAP_FLOW_REV, LBDMAP_FLOW_LOCK, LBDMAP_DEVICE, LBDMAP_LOCAL, LBDMAP_DENY,
-	LBDMAP_SERVICE_COUNT, LBDMAP_SERVER_COUNT, LBDMAP_META, LBDMAP_OWNER, LBDMAP_EVENTS,
+	LBDMAP_CONTROL,
+	LBDMAP_FILTER,
+	LBDMAP_SERVICES,
+	LBDMAP_BIND,
+	LBDMAP_SERVICE,
+	LBDMAP_SERVER,
+	LBDMAP_LOAD,
+	LBDMAP_SOURCE,
+	LBDMAP_NEXTHOP,
+	LBDMAP_LEARNED,
+	LBDMAP_ROUTE,
+	LBDMAP_SLOTS,
+	LBDMAP_FLOW_TAG,
+	LBDMAP_FLOW,
+	LBDMAP_FLOW_REV,
+	LBDMAP_FLOW_LOCK,
+	LBDMAP_DEVICE,
+	LBDMAP_LOCAL,
+	LBDMAP_DENY,
+	LBDMAP_SERVICE_COUNT,
+	LBDMAP_SERVER_COUNT,
+	LBDMAP_META,
+	LBDMAP_OWNER,
+	LBDMAP_EVENTS,
 	LBDMAP_MAPS,
 };
 
 /* How many elements; 0 takes the default in brackets. */
 struct lbdmap_sizes {
-	uint32_t flows;		/* established flows guaranteed (65,536) */
-	uint32_t services;	/* service slots and addresses (1,024) */
-	uint32_t servers;	/* server slots (16,384) */
-	uint32_t sources;	/* NAT addresses (1,024) */
-	uint32_t nexthops;	/* (16,384) */
-	uint32_t slot_words;	/* all tables and rings together (4,194,304: 16 MB) */
-	uint32_t routes;	/* (16,384) */
-	uint32_t deny;		/* (131,072; allocated as used) */
+	uint32_t flows;      /* established flows guaranteed (65,536) */
+	uint32_t services;   /* service slots and addresses (1,024) */
+	uint32_t servers;    /* server slots (16,384) */
+	uint32_t sources;    /* NAT addresses (1,024) */
+	uint32_t nexthops;   /* (16,384) */
+	uint32_t slot_words; /* all tables and rings together (4,194,304: 16 MB) */
+	uint32_t routes;     /* (16,384) */
+	uint32_t deny;       /* (131,072; allocated as used) */
 };
 
 struct lbdmap_set;
@@ -73,7 +93,8 @@ bool lbdmap_daemon_is_alive(struct lbdmap_set *set);
 /* ---- The mapped arrays, for readers; written only through the functions of this library --------------- */
 
 const struct lbd_control *lbdmap_control(const struct lbdmap_set *set);
-const struct lbd_service *lbdmap_service(const struct lbdmap_set *set, uint32_t slot); /* NULL: no such */
+const struct lbd_service *lbdmap_service(const struct lbdmap_set *set,
+					 uint32_t slot); /* NULL: no such */
 const struct lbd_server *lbdmap_server(const struct lbdmap_set *set, uint32_t slot);
 const struct lbd_load *lbdmap_load(const struct lbdmap_set *set, uint32_t slot);
 const struct lbd_source *lbdmap_source(const struct lbdmap_set *set, uint32_t slot);
@@ -89,8 +110,8 @@ uint64_t lbdmap_memory(const struct lbdmap_set *set); /* bytes of all maps, abou
 
 /* ---- Time and addresses ------------------------------------------------------------------------------ */
 
-uint32_t lbdmap_tick(void);			/* now */
-uint32_t lbdmap_ticks_ms(uint64_t ms);		/* rounded up; 0 stays 0 */
+uint32_t lbdmap_tick(void);            /* now */
+uint32_t lbdmap_ticks_ms(uint64_t ms); /* rounded up; 0 stays 0 */
 uint64_t lbdmap_ms_ticks(uint32_t ticks);
 /* v4-mapped from the 4 bytes of an IPv4 address, or a copy of 16 bytes. */
 void lbdmap_addr4(union lbd_addr *a, const void *ip4);
