@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tap: timeout=60
+# tap: timeout=120
 """The command line: a row per use, with the exit status and what must be said; many are judged by haproxy, too."""
 import os
 import re

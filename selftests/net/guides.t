@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tap: timeout=60
+# tap: timeout=120
 """The files of public guides (conf/guides/) run unchanged and do what their comments say. They own their ports, paths and
 user, so this works on copies of the system's places: tmpfs on /run and /var/lib, a user file with the user they name.
 """

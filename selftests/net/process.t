@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tap: timeout=90
+# tap: timeout=180
 """The life of the process: signals and exit codes, background and pid file, master-worker with reloads, limits."""
 import os
 import re
