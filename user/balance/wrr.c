@@ -148,13 +148,15 @@ static int heavier_first(const void *a, const void *b)
 
 static void wrr_sort_fresh(struct wrr *w)
 {
-	struct list *pos;
 	uint32_t n = 0;
 
-	for (pos = w->fresh.next; pos != &w->fresh; pos = pos->next)
-		w->sorting[n++] = container_of(pos, struct wrr_member, node);
+	while (!list_empty(&w->fresh)) {
+		struct wrr_member *m = container_of(w->fresh.next, struct wrr_member, node);
+
+		list_del(&m->node);
+		w->sorting[n++] = m;
+	}
 	qsort(w->sorting, n, sizeof(w->sorting[0]), heavier_first);
-	list_init(&w->fresh);
 	for (uint32_t i = 0; i < n; i++)
 		list_add_tail(&w->fresh, &w->sorting[i]->node);
 }
