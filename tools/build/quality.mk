@@ -25,8 +25,8 @@ CPPCHECK := cppcheck --quiet --std=c11 --language=c --inline-suppr --error-exitc
 	    --suppress=unusedStructMember --suppress=nullPointerArithmeticRedundantCheck \
 	    --suppress=ctuuninitvar --suppress=nullPointerRedundantCheck --suppress=uninitvar \
 	    --suppress=returnDanglingLifetime --suppress=invalidPrintfArgType_uint \
-	    '-DLIBBPF_OPTS(t,n,...)=struct t n' '-Djson_object_foreach(o,k,v)=for (;;)' \
-	    '-Djson_array_foreach(a,i,v)=for (;;)'
+	    '-DLIBBPF_OPTS(t,n,...)=struct t n' '-Djson_object_foreach(o,k,v)=while (o)' \
+	    '-Djson_array_foreach(a,i,v)=while (a)'
 
 lint: fmt-check lint-c ## cppcheck, clang-tidy and format check (nothing is changed)
 lint-c: $(LINT_OK)
