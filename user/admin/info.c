@@ -9,6 +9,9 @@
 #include "config/version.h"
 #include "log/log.h"
 #include "loop/thread.h"
+#include "process/start.h"
+#include "stream/session.h"
+#include "stream/splice.h"
 
 #include <malloc.h>
 #include <stdio.h>
@@ -250,13 +253,7 @@ static void write_description(struct strbuf *o)
 
 static void write_stopping(struct strbuf *o)
 {
-	const struct proxy *px;
-	bool all = true;
-
-	list_for_each_entry(px, &config->proxies, node)
-		if ((px->caps & PX_FRONTEND) && !px->stopped)
-			all = false;
-	strbuf_addc(o, all && sum.listeners == 0 && !list_empty(&config->proxies) ? '1' : '0');
+	strbuf_addc(o, process_is_stopping() ? '1' : '0');
 }
 
 static void write_listeners(struct strbuf *o)
@@ -291,7 +288,17 @@ static void write_totalbytesout(struct strbuf *o)
 
 static void write_spliced(struct strbuf *o)
 {
-	strbuf_addc(o, '0');
+	strbuf_add_u64(o, spliced_bytes);
+}
+
+static void write_pipesused(struct strbuf *o)
+{
+	strbuf_add_u64(o, pipes_used);
+}
+
+static void write_pipesfree(struct strbuf *o)
+{
+	strbuf_add_u64(o, pipes_free);
 }
 
 /* Over the time since the last question, at least one second. */
@@ -325,7 +332,7 @@ static void write_totalwarnings(struct strbuf *o)
 
 static void write_maxconnreached(struct strbuf *o)
 {
-	strbuf_addc(o, '0');
+	strbuf_add_u64(o, sessions_limit_hits);
 }
 
 static void write_boottime_ms(struct strbuf *o)
@@ -387,8 +394,8 @@ static const struct info_field fields[] = {
 	{ "CumSslConns", "MCP", "u32", write_zero,
 	  "Total number of SSL endpoints on this worker process since started (front+back)" },
 	{ "Maxpipes", "CLP", "u32", write_zero, "Hard limit on the number of pipes for splicing, 0=unlimited" },
-	{ "PipesUsed", "MGP", "u32", write_zero, "Current number of pipes in use in this worker process" },
-	{ "PipesFree", "MGP", "u32", write_zero,
+	{ "PipesUsed", "MGP", "u32", write_pipesused, "Current number of pipes in use in this worker process" },
+	{ "PipesFree", "MGP", "u32", write_pipesfree,
 	  "Current number of allocated and available pipes in this worker process" },
 	{ "ConnRate", "MRP", "u32", write_connrate,
 	  "Number of front connections created on this worker process over the last second" },

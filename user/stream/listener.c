@@ -73,9 +73,12 @@ static bool listener_has_room(const struct listener *l)
 /* Counts one connection before it is accepted; false: a limit is reached, nothing counted. */
 static bool listener_count(struct listener *l)
 {
-	if (atomic_load_explicit(&l->disabled, memory_order_relaxed) ||
-	    !take(&sessions_active, config->global.maxconn))
+	if (atomic_load_explicit(&l->disabled, memory_order_relaxed))
 		return false;
+	if (!take(&sessions_active, config->global.maxconn)) {
+		atomic_fetch_add_explicit(&sessions_limit_hits, 1, memory_order_relaxed);
+		return false;
+	}
 	if (!take(&l->px->fe_conns, l->px->maxconn)) {
 		atomic_fetch_sub(&sessions_active, 1);
 		return false;

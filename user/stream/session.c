@@ -25,6 +25,7 @@ struct own_load { /* written by its worker only */
 } CACHE_ALIGNED;
 
 _Atomic uint32_t sessions_active;
+_Atomic uint64_t sessions_limit_hits;
 struct worker_load worker_loads[MAX_WORKERS];
 static struct own_load own_loads[MAX_WORKERS + 1];
 

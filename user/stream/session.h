@@ -68,6 +68,8 @@ static inline void *session_part(struct session *s)
 /* ---- the whole process: control thread ---- */
 /* Connections now open, over all threads; and since the start. */
 extern _Atomic uint32_t sessions_active;
+/* How often the process's maxconn stopped a listener. */
+extern _Atomic uint64_t sessions_limit_hits;
 uint64_t sessions_accepted(void);
 /* New connections in the last second, and the highest so far (`show info` ConnRate, MaxConnRate; SessRate is the same). */
 uint32_t sessions_rate(void);
