@@ -29,7 +29,7 @@ req.fhdr(x-list,-2) hdr_cnt(x-list) req.fhdr_cnt(x-list) hdr_val(x-num) hdr_val(
 hdr_ip(x-ips) hdr_ip(x-ips,1) hdr_ip(x-ips,2) hdr_ip(x-ips,3) hdr_ip(x-ips,4) req.cook(a) req.cook(b) req.cook
 req.cook_cnt(a) req.cook_cnt req.cook_val(a) cook(e) cook(q) cookie(a) hdr(x-empty) hdr(x-empty),length hdr_cnt(x-empty)
 hdr(cookie) req.hdr(user-agent) hdr(x-date) hdr(x-q) req.hdr_names req.hdr_names(;) req.hdrs http_auth_user http_auth_pass
-http_auth_type http_auth_bearer http_auth_group(L1) http_auth(L1) src dst fe_name path,lower,length base,sdbm(1)
+http_auth_type http_auth_bearer http_auth_group(L1) http_auth(L1) src dst fe_name so_id path,lower,length base,sdbm(1)
 hdr(host),host_only hdr(host),port_only url,field(2,?) query,word(2,&) url,regsub(a,X,g) url,url_dec path,crc32(1) path,hex
 var(txn.mine) var(sess.mine) var(txn.none) path,set-var(txn.p),length var(txn.mine),concat(<,txn.mine,>)
 int(7),add(txn.num) str(x),strcmp(txn.mine)""".split()

@@ -85,9 +85,23 @@ static bool fetch_dst_conn(const struct smp_arg *args, const struct smp_ctx *ctx
 	return ctx->sess && ctx->sess->fe && smp_int(out, ctx->sess->fe->fe_conns);
 }
 
+/* Its `id`, or its place among the frontend's bind lines. */
 static bool fetch_so_id(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
 {
-	return ctx->sess && ctx->sess->listener && smp_int(out, ctx->sess->listener->bind->id);
+	const struct bind_conf *b,
+		*own = ctx->sess && ctx->sess->listener ? ctx->sess->listener->bind : NULL;
+	int64_t n = 1;
+
+	if (!own || !own->px)
+		return false;
+	if (own->id)
+		return smp_int(out, own->id);
+	list_for_each_entry(b, &own->px->binds, node) {
+		if (b == own)
+			break;
+		n++;
+	}
+	return smp_int(out, n);
 }
 
 static bool fetch_so_name(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
