@@ -3,6 +3,7 @@
  * exchange.c - the steps between "connected to the server" and "everything has been forwarded": request out, response head in, 1xx,
  * response rules, both bodies, tunnel. Both directions move in one step until nothing moves any more. Runs in the transaction's worker.
  */
+#include "http/splice.h"
 #include "http/steps.h"
 
 #include "log/log.h"
@@ -78,6 +79,14 @@ static enum flow move_request(struct http_txn *t)
 
 	if (!request_open(t))
 		return FLOW_STILL;
+	if ((t->flags & TXN_TUNNEL) && http_splice_active(t, DIR_REQUEST)) {
+		bool moved = false;
+
+		r = http_splice_move(t, DIR_REQUEST, &moved);
+		if (r == IO_ERROR)
+			server_refuses(t);
+		return r == IO_EOF ? FLOW_CLIENT_END : moved ? FLOW_MOVED : FLOW_STILL;
+	}
 	if (t->req.state == MSG_BODY && !body_full(&t->req.body)) {
 		r = t->client->pull(t);
 		if (t->s.bytes_in != in)
@@ -104,6 +113,8 @@ static unsigned int request_waits(const struct http_txn *t)
 
 	if (!request_open(t))
 		return 0;
+	if (t->relay[DIR_REQUEST])
+		return http_splice_waits(t, DIR_REQUEST);
 	if (t->req.state == MSG_BODY && !body_full(&t->req.body))
 		w |= WAIT_CLIENT_DATA;
 	if (!body_empty(&t->req.body) || !t->sv.out.bytes)
@@ -347,6 +358,14 @@ static enum http_io move_response(struct http_txn *t, bool *moved)
 	uint64_t got = 0, sent = t->s.bytes_out;
 	enum http_io r = t->rsp.state == MSG_BAD ? IO_BAD : IO_OK;
 
+	if (http_splice_active(t, DIR_RESPONSE)) {
+		r = http_splice_move(t, DIR_RESPONSE, moved);
+		if (r == IO_ERROR)
+			t->flags |= TXN_CLIENT_GONE;
+		if (t->s.bytes_out != sent)
+			t->flags |= TXN_RSP_STARTED;
+		return r;
+	}
 	if (t->rsp.state == MSG_BODY && !body_full(&t->rsp.body)) {
 		r = h1_pull(server_conn(t), &t->srv_rx, &t->sv, &t->rsp, &got);
 		if (got)
@@ -396,7 +415,9 @@ static unsigned int forward_waits(struct http_txn *t)
 {
 	unsigned int w = request_waits(t);
 
-	if (response_open(t)) {
+	if (response_open(t) && t->relay[DIR_RESPONSE]) {
+		w |= http_splice_waits(t, DIR_RESPONSE);
+	} else if (response_open(t)) {
 		if (t->rsp.state == MSG_BODY && !body_full(&t->rsp.body))
 			w |= WAIT_SERVER_DATA;
 		if (!body_empty(&t->rsp.body) || !t->cl.out.bytes)

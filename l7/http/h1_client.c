@@ -35,6 +35,11 @@ static struct session *session_of(struct h1_client *h)
 	return container_of(h, struct session, proto_part);
 }
 
+bool h1_client_holds(struct session *s)
+{
+	return part(s)->rx && segment_len(part(s)->rx);
+}
+
 static void client_close(struct session *s)
 {
 	struct h1_client *h = part(s);

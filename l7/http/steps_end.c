@@ -5,7 +5,9 @@
  */
 #include "http/steps.h"
 #include "http/reply.h"
+#include "http/splice.h"
 #include "log/log.h"
+#include <errno.h>
 #include "stream/queue.h"
 
 /* ---- failures ---- */
@@ -171,6 +173,14 @@ static void count_times(struct http_txn *t, struct be_counters *c)
 	note_time(&c->t_time_sum, &c->t_time_max, ms_between(w->start, w->end));
 }
 
+/* An exact number of bytes was taken out of the socket: does it really hold no more? */
+static bool nothing_more(struct conn *c)
+{
+	char byte;
+
+	return !(c->flags & CONN_CAN_READ) || conn_recv(c, &byte, 1) == -EAGAIN;
+}
+
 /* The server connection is clean: both messages are through, and nobody asked to close. */
 static bool server_reusable(const struct http_txn *t)
 {
@@ -180,7 +190,9 @@ static bool server_reusable(const struct http_txn *t)
 		return false;
 	if (t->rsp.state != MSG_DONE || !t->sv.out.done || (t->rsp.flags & (MSG_F_CLOSE_DELIM | MSG_F_CONN_CLOSE)))
 		return false;
-	return !(t->srv_rx && segment_len(t->srv_rx)) && !(up->conn.flags & (CONN_CAN_READ | CONN_EOF | CONN_ERROR));
+	if (t->srv_rx && segment_len(t->srv_rx))
+		return false;
+	return !(up->conn.flags & (CONN_EOF | CONN_ERROR)) && nothing_more(&t->s.up->conn);
 }
 
 static void give_server_back(struct http_txn *t)
@@ -200,6 +212,7 @@ enum step_result http_step_end(struct stream *s)
 {
 	struct http_txn *t = http_txn_of(s);
 
+	http_splice_end(t);
 	s->t.end = this_loop->now_us;
 	stream_count_bytes(s, s->bytes_in, s->bytes_out);
 	if (s->srv) {

@@ -11,6 +11,7 @@
 #include "stream/stream.h"
 
 struct http_txn;
+struct relay;
 
 #define HTTP_MAX_CAPTURES 16
 
@@ -60,6 +61,7 @@ struct http_txn {
 	http_produce_fn produce;         /* streaming generated body */
 	void *produce_ctx;
 	void (*produce_fini)(void *ctx); /* called once, also when the client goes away */
+	struct relay *relay[2];          /* splice.c: request, response; NULL: the body goes through the message */
 	struct slice auth_user;          /* policy: last http_auth user */
 	char kill_cause;                 /* ended from outside: K, D or U */
 	char cookie_status, server_cookie; /* termination state, third and fourth character; 0: '-' */

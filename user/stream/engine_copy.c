@@ -35,8 +35,11 @@ static enum relay_result fill(struct relay *r)
 
 	if (!s)
 		return RELAY_MORE; /* memory is out: try again in the next round */
-	n = conn_recv(r->from, s->data, s->size);
+	n = conn_recv(r->from, s->data, r->left < s->size ? (size_t)r->left : s->size);
 	if (n > 0) {
+		r->left -= (uint64_t)n;
+		if (!r->left)
+			r->eof = true;
 		s->start = 0;
 		s->end = (uint32_t)n;
 		r->held = s;

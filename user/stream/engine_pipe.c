@@ -121,8 +121,11 @@ static enum relay_result fill(struct relay *r)
 
 	if (!room)
 		return RELAY_IDLE;
-	n = splice_once(r->from->io.fd, r->pipe->in, room);
+	n = splice_once(r->from->io.fd, r->pipe->in, r->left < room ? (size_t)r->left : room);
 	if (n > 0) {
+		r->left -= (uint64_t)n;
+		if (!r->left)
+			r->eof = true;
 		r->piped += (uint32_t)n;
 		r->read += (uint64_t)n;
 		return RELAY_IDLE;

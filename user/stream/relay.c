@@ -15,6 +15,7 @@ void relay_init(struct relay *r, struct conn *from, struct conn *to, bool may_pi
 	memset(r, 0, sizeof(*r));
 	r->from = from;
 	r->to = to;
+	r->left = UINT64_MAX;
 	r->engine = &engine_copy;
 	r->may_pipe = may_pipe && splice_enabled && from->xprt->raw && to->xprt->raw;
 	r->eof = from->flags & CONN_EOF; /* seen by who read before us */
