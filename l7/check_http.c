@@ -45,8 +45,8 @@ static void write_request(const struct check *c, struct strbuf *o)
 	const struct http_check *h = part(c->srv->px);
 	const char *version = h->version ? h->version : "HTTP/1.0";
 
-	strbuf_addf(o, "%s %s %s\r\n%s", h->method ? h->method : "OPTIONS", h->uri ? h->uri : "/", version,
-		    h->headers ? h->headers : "");
+	strbuf_addf(o, "%s %s %s\r\n%s", h->method ? h->method : "OPTIONS", h->uri ? h->uri : "/",
+		    version, h->headers ? h->headers : "");
 	if (h->body)
 		strbuf_addf(o, "content-length: %zu\r\n", strlen(h->body));
 	if (strcmp(version, "HTTP/1.1") == 0)
@@ -114,17 +114,19 @@ static bool status_matches(const struct http_check *h, int status)
 	char text[16];
 
 	if (h->expect == EXPECT_RSTATUS)
-		return regex_matches(h->regex, slice_make(text, (size_t)snprintf(text, sizeof(text), "%d", status)));
+		return regex_matches(h->regex, slice_make(text, (size_t)snprintf(text, sizeof(text),
+										 "%d", status)));
 	for (int i = 0; i < h->nranges; i++)
 		if (status >= h->ranges[i].low && status <= h->ranges[i].high)
 			return true;
 	return false;
 }
 
-static enum check_verdict judge_status(struct check *c, const struct http_check *h, const struct answer *a)
+static enum check_verdict judge_status(struct check *c, const struct http_check *h,
+				       const struct answer *a)
 {
-	bool ok = h->expect == EXPECT_NONE ? a->status >= 200 && a->status < 400 :
-					     status_matches(h, a->status) != h->negated;
+	bool ok = h->expect == EXPECT_NONE ? a->status >= 200 && a->status < 400
+					   : status_matches(h, a->status) != h->negated;
 	char reason[96];
 
 	if (h->disable_on_404 && a->status == 404 && atomic_load(&c->srv->live.oper) != SRV_STOPPED)
@@ -135,10 +137,12 @@ static enum check_verdict judge_status(struct check *c, const struct http_check 
 	return check_say(c, CHECK_L7STS, a->status, reason);
 }
 
-static enum check_verdict judge_content(struct check *c, const struct http_check *h, const struct answer *a, bool eof)
+static enum check_verdict judge_content(struct check *c, const struct http_check *h,
+					const struct answer *a, bool eof)
 {
-	bool found = h->expect == EXPECT_STRING ? memmem(a->body.p, a->body.n, h->text, strlen(h->text)) != NULL :
-						  a->body.n && regex_matches(h->regex, a->body);
+	bool found = h->expect == EXPECT_STRING
+			     ? memmem(a->body.p, a->body.n, h->text, strlen(h->text)) != NULL
+			     : a->body.n && regex_matches(h->regex, a->body);
 	bool whole = eof || (a->length >= 0 && (int64_t)a->body.n >= a->length);
 
 	if (found && h->negated)
@@ -148,7 +152,8 @@ static enum check_verdict judge_content(struct check *c, const struct http_check
 	if (!whole)
 		return CHECK_MORE;
 	if (!a->body.n)
-		return check_say(c, CHECK_L7RSP, 0, "HTTP content check could not find a response body");
+		return check_say(c, CHECK_L7RSP, 0,
+				 "HTTP content check could not find a response body");
 	if (h->negated)
 		return check_say(c, CHECK_L7OK, a->status, NULL);
 	return check_say(c, CHECK_L7RSP, 0, "HTTP content check did not match");
@@ -180,7 +185,8 @@ static const struct check_type httpchk = {
 /* ---- words ---- */
 
 /* "Host: www" as "host: www\r\n" behind what is there. */
-static int add_header(struct cfg_line *l, int word, struct http_check *h, struct slice name, struct slice value)
+static int add_header(struct cfg_line *l, int word, struct http_check *h, struct slice name,
+		      struct slice value)
 {
 	char *lower = name.n ? (char *)arena_dup(l->arena, name).p : NULL;
 
@@ -193,7 +199,8 @@ static int add_header(struct cfg_line *l, int word, struct http_check *h, struct
 	}
 	if (slice_chr(value, '\n') >= 0 || slice_chr(value, '\r') >= 0)
 		return cfg_error(l, word, "a header's value must stay on one line");
-	h->headers = arena_printf(l->arena, "%s%s: %.*s\r\n", h->headers ? h->headers : "", lower, SLICE_FMT(value));
+	h->headers = arena_printf(l->arena, "%s%s: %.*s\r\n", h->headers ? h->headers : "", lower,
+				  SLICE_FMT(value));
 	return 0;
 }
 
@@ -206,7 +213,8 @@ static int parse_version(struct cfg_line *l, struct http_check *h, int word, str
 	if (first.n && first.p[first.n - 1] == '\r')
 		first.n--;
 	if (!slice_has_prefix(first, SLICE("HTTP/")))
-		return cfg_error(l, word, "the version must be HTTP/1.0 or HTTP/1.1, not '%.*s'", SLICE_FMT(first));
+		return cfg_error(l, word, "the version must be HTTP/1.0 or HTTP/1.1, not '%.*s'",
+				 SLICE_FMT(first));
 	h->version = arena_dup(l->arena, first).p;
 	while (nl >= 0) {
 		struct slice line;
@@ -222,7 +230,8 @@ static int parse_version(struct cfg_line *l, struct http_check *h, int word, str
 		colon = slice_chr(line, ':');
 		if (colon <= 0)
 			return cfg_error(l, word, "'%.*s' is no header line", SLICE_FMT(line));
-		if (add_header(l, word, h, slice_first(line, (size_t)colon), slice_trim(slice_from(line, (size_t)colon + 1))))
+		if (add_header(l, word, h, slice_first(line, (size_t)colon),
+			       slice_trim(slice_from(line, (size_t)colon + 1))))
 			return -1;
 	}
 	return 0;
@@ -244,8 +253,10 @@ static int parse_option(struct cfg_line *l)
 		return 0;
 	}
 	if (n > 3)
-		return cfg_error(l, l->first_arg + 3, "option httpchk: unexpected '%s'\n"
-				 "  option httpchk [<method>] [<uri>] [<version>]; escape the spaces of headers, or use 'http-check send'",
+		return cfg_error(l, l->first_arg + 3,
+				 "option httpchk: unexpected '%s'\n"
+				 "  option httpchk [<method>] [<uri>] [<version>]; escape the "
+				 "spaces of headers, or use 'http-check send'",
 				 cfg_arg(l, 3));
 	set_type(l);
 	h->method = h->uri = h->version = h->headers = NULL;
@@ -266,7 +277,9 @@ static int plain_text(struct cfg_line *l, int k, const char **out)
 
 	for (; *from; from++) {
 		if (*from == '%' && from[1] != '%')
-			return cfg_error(l, l->first_arg + k, "http-check send: variables and expressions are not supported yet in '%s'",
+			return cfg_error(l, l->first_arg + k,
+					 "http-check send: variables and expressions are not "
+					 "supported yet in '%s'",
 					 cfg_arg(l, k));
 		from += *from == '%';
 		*p++ = *from;
@@ -285,7 +298,8 @@ static int parse_send(struct cfg_line *l)
 		const char *word = cfg_arg(l, k);
 
 		if (k + 1 >= cfg_argc(l))
-			return cfg_error(l, l->first_arg + k, "http-check send: '%s' wants a value", word);
+			return cfg_error(l, l->first_arg + k, "http-check send: '%s' wants a value",
+					 word);
 		if (strcmp(word, "meth") == 0) {
 			h->method = arena_strdup(l->arena, cfg_arg(l, k + 1));
 		} else if (strcmp(word, "uri") == 0) {
@@ -299,12 +313,16 @@ static int parse_send(struct cfg_line *l)
 			continue;
 		} else if (strcmp(word, "hdr") == 0 && k + 2 < cfg_argc(l)) {
 			if (plain_text(l, k + 2, &value) ||
-			    add_header(l, l->first_arg + k + 1, h, slice_z(cfg_arg(l, k + 1)), slice_z(value)))
+			    add_header(l, l->first_arg + k + 1, h, slice_z(cfg_arg(l, k + 1)),
+				       slice_z(value)))
 				return -1;
 			k++;
 		} else {
-			return cfg_error(l, l->first_arg + k, "http-check send: unexpected '%s'\n"
-					 "  allowed: meth <m>, uri <u>, ver <v>, hdr <name> <value>, body <text>, comment <text>", word);
+			return cfg_error(l, l->first_arg + k,
+					 "http-check send: unexpected '%s'\n"
+					 "  allowed: meth <m>, uri <u>, ver <v>, hdr <name> "
+					 "<value>, body <text>, comment <text>",
+					 word);
 		}
 	}
 	return 0;
@@ -325,8 +343,10 @@ static int parse_ranges(struct cfg_line *l, int k, struct http_check *h)
 		if (end > p && *end == '-')
 			r.high = (int)strtol(end + 1, &end, 10);
 		if (end == p || (*end && *end != ',') || r.low > r.high || r.low < 0)
-			return cfg_error(l, l->first_arg + k, "http-check expect status: '%s' is no list such as 200,204-206",
-					 cfg_arg(l, k));
+			return cfg_error(
+				l, l->first_arg + k,
+				"http-check expect status: '%s' is no list such as 200,204-206",
+				cfg_arg(l, k));
 		h->ranges[h->nranges++] = r;
 		p = end + (*end == ',');
 	}
@@ -339,11 +359,13 @@ static int parse_regex(struct cfg_line *l, int k, struct http_check *h)
 	PCRE2_SIZE at;
 	PCRE2_UCHAR text[128];
 
-	h->regex = pcre2_compile((PCRE2_SPTR)cfg_arg(l, k), PCRE2_ZERO_TERMINATED, 0, &err, &at, NULL);
+	h->regex =
+		pcre2_compile((PCRE2_SPTR)cfg_arg(l, k), PCRE2_ZERO_TERMINATED, 0, &err, &at, NULL);
 	if (h->regex)
 		return 0;
 	pcre2_get_error_message(err, text, sizeof(text));
-	return cfg_error(l, l->first_arg + k, "http-check expect: bad regular expression at character %zu: %s", at + 1,
+	return cfg_error(l, l->first_arg + k,
+			 "http-check expect: bad regular expression at character %zu: %s", at + 1,
 			 (const char *)text);
 }
 
@@ -371,10 +393,14 @@ static int parse_expect(struct cfg_line *l)
 		if (strcmp(cfg_arg(l, k), expects[i].name) == 0)
 			h->expect = expects[i].kind;
 	if (h->expect == EXPECT_NONE)
-		return cfg_error(l, l->first_arg + k, "http-check expect: '%s' is not supported\n"
-				 "  allowed: [!] status <list>, rstatus <regex>, string <text>, rstring <regex>", cfg_arg(l, k));
+		return cfg_error(l, l->first_arg + k,
+				 "http-check expect: '%s' is not supported\n"
+				 "  allowed: [!] status <list>, rstatus <regex>, string <text>, "
+				 "rstring <regex>",
+				 cfg_arg(l, k));
 	if (cfg_argc(l) != k + 2)
-		return cfg_error(l, l->first_arg + k, "http-check expect %s: wants exactly one value", cfg_arg(l, k));
+		return cfg_error(l, l->first_arg + k,
+				 "http-check expect %s: wants exactly one value", cfg_arg(l, k));
 	h->text = arena_strdup(l->arena, cfg_arg(l, k + 1));
 	if (h->expect == EXPECT_STATUS)
 		return parse_ranges(l, k + 1, h);
@@ -392,14 +418,17 @@ static int parse_disable_on_404(struct cfg_line *l)
 #define WHERE (CFG_DEFAULTS | CFG_BACKEND)
 
 static const struct cfg_keyword keywords[] = {
-	{ "option httpchk", WHERE, parse_option, KERNEL_EXACT, NULL, "option httpchk [<method>] [<uri>] [<version>]",
-	  "Checks servers with an HTTP request.", CFG_CAN_NEGATE },
+	{ "option httpchk", WHERE, parse_option, KERNEL_EXACT, NULL,
+	  "option httpchk [<method>] [<uri>] [<version>]", "Checks servers with an HTTP request.",
+	  CFG_CAN_NEGATE },
 	{ "http-check send", WHERE, parse_send, KERNEL_EXACT, NULL,
-	  "http-check send [meth <m>] [uri <u>] [ver <v>] [hdr <name> <value>]* [body <text>]", "What a check asks.", 0 },
+	  "http-check send [meth <m>] [uri <u>] [ver <v>] [hdr <name> <value>]* [body <text>]",
+	  "What a check asks.", 0 },
 	{ "http-check expect", WHERE, parse_expect, KERNEL_EXACT, NULL,
-	  "http-check expect [!] status <list>|rstatus <regex>|string <text>|rstring <regex>", "What a check's answer must be.",
-	  0 },
-	{ "http-check disable-on-404", WHERE, parse_disable_on_404, KERNEL_EXACT, NULL, "http-check disable-on-404",
+	  "http-check expect [!] status <list>|rstatus <regex>|string <text>|rstring <regex>",
+	  "What a check's answer must be.", 0 },
+	{ "http-check disable-on-404", WHERE, parse_disable_on_404, KERNEL_EXACT, NULL,
+	  "http-check disable-on-404",
 	  "A server that answers 404 gets no new clients but keeps those it has.", 0 },
 };
 

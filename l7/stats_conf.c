@@ -16,7 +16,9 @@ static void part_init(void *mem)
 	p->realm = "HAProxy Statistics";
 }
 
-struct ext stats_page_ext = { .name = "stats page", .bytes = sizeof(struct stats_page), .init = part_init };
+struct ext stats_page_ext = { .name = "stats page",
+			      .bytes = sizeof(struct stats_page),
+			      .init = part_init };
 
 static struct stats_page *part(const struct cfg_line *l)
 {
@@ -63,7 +65,10 @@ static int parse_refresh(struct cfg_line *l)
 		return -1;
 	else
 		part(l)->refresh_s = ms / 1000;
-	return part(l)->refresh_s ? 0 : cfg_error(l, l->first_arg, "stats refresh: at least one second, not '%s'", cfg_arg(l, 0));
+	return part(l)->refresh_s
+		       ? 0
+		       : cfg_error(l, l->first_arg, "stats refresh: at least one second, not '%s'",
+				   cfg_arg(l, 0));
 }
 
 /* Lists are shared with the defaults section until one of both adds. */
@@ -124,7 +129,9 @@ static int parse_node(struct cfg_line *l)
 	if (cfg_want_args(l, 0, 1, "stats show-node [<name>]"))
 		return -1;
 	gethostname(host, sizeof(host) - 1);
-	part(l)->node = arena_strdup(l->arena, cfg_argc(l) ? cfg_arg(l, 0) : l->cfg->global.node ? l->cfg->global.node : host);
+	part(l)->node = arena_strdup(l->arena, cfg_argc(l)           ? cfg_arg(l, 0)
+					       : l->cfg->global.node ? l->cfg->global.node
+								     : host);
 	return 0;
 }
 
@@ -139,17 +146,28 @@ static int parse_desc(struct cfg_line *l)
 	return 0;
 }
 
-#define ROW(name, fn, usage, help) { name, CFG_ANY_PROXY, fn, KERNEL_HTTP, NULL, usage, help, CFG_HTTP_ONLY }
+#define ROW(name, fn, usage, help)                                                     \
+	{                                                                              \
+		name, CFG_ANY_PROXY, fn, KERNEL_HTTP, NULL, usage, help, CFG_HTTP_ONLY \
+	}
 
 static const struct cfg_keyword keywords[] = {
-	ROW("stats enable", parse_enable, "stats enable", "The statistics page, at /haproxy?stats."),
-	ROW("stats uri", parse_uri, "stats uri <prefix>", "The page answers requests that start like this."),
-	ROW("stats realm", parse_realm, "stats realm <text>", "What a browser shows when it asks for a password."),
-	ROW("stats refresh", parse_refresh, "stats refresh <time>", "The page is loaded again after this time."),
-	ROW("stats auth", parse_auth, "stats auth <user>:<password>", "Who may see the page; several are allowed."),
-	ROW("stats scope", parse_scope, "stats scope <name>|.", "Only these sections are shown; '.' is this one."),
-	ROW("stats hide-version", parse_hide_version, "stats hide-version", "Does not tell the version."),
-	ROW("stats show-legends", parse_legends, "stats show-legends", "Shows addresses, cookies and algorithms too."),
+	ROW("stats enable", parse_enable, "stats enable",
+	    "The statistics page, at /haproxy?stats."),
+	ROW("stats uri", parse_uri, "stats uri <prefix>",
+	    "The page answers requests that start like this."),
+	ROW("stats realm", parse_realm, "stats realm <text>",
+	    "What a browser shows when it asks for a password."),
+	ROW("stats refresh", parse_refresh, "stats refresh <time>",
+	    "The page is loaded again after this time."),
+	ROW("stats auth", parse_auth, "stats auth <user>:<password>",
+	    "Who may see the page; several are allowed."),
+	ROW("stats scope", parse_scope, "stats scope <name>|.",
+	    "Only these sections are shown; '.' is this one."),
+	ROW("stats hide-version", parse_hide_version, "stats hide-version",
+	    "Does not tell the version."),
+	ROW("stats show-legends", parse_legends, "stats show-legends",
+	    "Shows addresses, cookies and algorithms too."),
 	ROW("stats show-node", parse_node, "stats show-node [<name>]", "Shows the node's name."),
 	ROW("stats show-desc", parse_desc, "stats show-desc [<text>]", "Shows a description."),
 };

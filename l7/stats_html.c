@@ -16,35 +16,70 @@
 #include "stream/session.h"
 
 static const char style[] =
-	"<style>:root{color-scheme:light dark;--bg:#f6f7f9;--card:#fff;--fg:#1c2128;--dim:#6b7480;--line:#dde1e6;--head:#eef0f3;"
-	"--up:#d9f2df;--upf:#12642a;--down:#fbdcdc;--downf:#a11212;--maint:#ecdcc9;--maintf:#6e4313;--drain:#d6e6fb;--drainf:#134f99;"
-	"--going:#fdf3c9;--goingf:#7a5c00;--none:#eceef1;--nonef:#4b5563;--fe:#f1f4f8;--zero:#b4bac2}"
-	"@media(prefers-color-scheme:dark){:root{--bg:#12161b;--card:#1a2027;--fg:#dfe4ea;--dim:#8f9aa6;--line:#2b333d;--head:#222a33;"
-	"--up:#16361f;--upf:#7fdc98;--down:#451a1c;--downf:#ff9a9a;--maint:#3a2b1b;--maintf:#dcb27e;--drain:#1a3050;--drainf:#93c1ff;"
-	"--going:#3b3415;--goingf:#eed579;--none:#262d36;--nonef:#a9b3be;--fe:#1e262f;--zero:#525c68}}"
-	"*{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--fg);font:13px/1.45 system-ui,-apple-system,'Segoe UI',sans-serif}"
-	"header{display:flex;flex-wrap:wrap;gap:6px 22px;align-items:baseline;padding:14px 20px;background:var(--card);"
-	"border-bottom:1px solid var(--line)}header b{font-size:17px}header span{color:var(--dim)}nav{margin-left:auto;display:flex;gap:14px}"
-	"a{color:var(--drainf);text-decoration:none}a:hover{text-decoration:underline}main{padding:14px 20px}"
-	".cards{display:flex;flex-wrap:wrap;gap:10px;margin-bottom:6px}.cards div{background:var(--card);border:1px solid var(--line);"
-	"border-radius:8px;padding:8px 14px;min-width:112px}.cards i{display:block;font-style:normal;color:var(--dim);font-size:11px}"
-	".cards em{font-style:normal;font-size:17px;font-variant-numeric:tabular-nums}h2{font-size:14px;margin:18px 0 6px}"
-	"h2 small{color:var(--dim);font-weight:400;margin-left:8px}.t{overflow-x:auto;background:var(--card);border:1px solid var(--line);"
-	"border-radius:8px}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-nums;white-space:nowrap}"
-	"th,td{padding:3px 8px;text-align:right;border-left:1px solid var(--line)}th:first-child,td:first-child{text-align:left;border-left:0;"
-	"position:sticky;left:0;background:var(--card);font-weight:600}th{background:var(--head)!important;color:var(--dim);font-weight:500;"
-	"font-size:11px}tr.g th{text-align:center}td.s,th.s{text-align:left}tbody tr{border-top:1px solid var(--line)}"
-	"tr.fe td,tr.be td,tr.fe td:first-child,tr.be td:first-child{background:var(--fe)}tbody tr:hover td{filter:brightness(.97)}"
-	".p{display:inline-block;border-radius:99px;padding:0 9px;font-weight:600;font-size:12px}.up{background:var(--up);color:var(--upf)}"
-	".down{background:var(--down);color:var(--downf)}.maint{background:var(--maint);color:var(--maintf)}"
-	".drain{background:var(--drain);color:var(--drainf)}.going{background:var(--going);color:var(--goingf)}"
-	".none{background:var(--none);color:var(--nonef)}.z{color:var(--zero)}.bad{color:var(--downf);font-weight:600}"
-	"td small{color:var(--dim);font-weight:400}footer{padding:4px 20px 22px;color:var(--dim)}footer .p{margin-right:6px}"
-	"@media(max-width:700px){main,header,footer{padding-left:8px;padding-right:8px}th,td{padding:3px 5px}}</style>";
+	"<style>:root{color-scheme:light "
+	"dark;--bg:#f6f7f9;--card:#fff;--fg:#1c2128;--dim:#6b7480;--line:#dde1e6;--head:#eef0f3;"
+	"--up:#d9f2df;--upf:#12642a;--down:#fbdcdc;--downf:#a11212;--maint:#ecdcc9;--maintf:#"
+	"6e4313;--drain:#d6e6fb;--drainf:#134f99;"
+	"--going:#fdf3c9;--goingf:#7a5c00;--none:#eceef1;--nonef:#4b5563;--fe:#f1f4f8;--zero:#"
+	"b4bac2}"
+	"@media(prefers-color-scheme:dark){:root{--bg:#12161b;--card:#1a2027;--fg:#dfe4ea;--dim:#"
+	"8f9aa6;--line:#2b333d;--head:#222a33;"
+	"--up:#16361f;--upf:#7fdc98;--down:#451a1c;--downf:#ff9a9a;--maint:#3a2b1b;--maintf:#"
+	"dcb27e;--drain:#1a3050;--drainf:#93c1ff;"
+	"--going:#3b3415;--goingf:#eed579;--none:#262d36;--nonef:#a9b3be;--fe:#1e262f;--zero:#"
+	"525c68}}"
+	"*{box-sizing:border-box}body{margin:0;background:var(--bg);color:var(--fg);font:13px/1.45 "
+	"system-ui,-apple-system,'Segoe UI',sans-serif}"
+	"header{display:flex;flex-wrap:wrap;gap:6px 22px;align-items:baseline;padding:14px "
+	"20px;background:var(--card);"
+	"border-bottom:1px solid var(--line)}header b{font-size:17px}header "
+	"span{color:var(--dim)}nav{margin-left:auto;display:flex;gap:14px}"
+	"a{color:var(--drainf);text-decoration:none}a:hover{text-decoration:underline}main{padding:"
+	"14px 20px}"
+	".cards{display:flex;flex-wrap:wrap;gap:10px;margin-bottom:6px}.cards "
+	"div{background:var(--card);border:1px solid var(--line);"
+	"border-radius:8px;padding:8px 14px;min-width:112px}.cards "
+	"i{display:block;font-style:normal;color:var(--dim);font-size:11px}"
+	".cards "
+	"em{font-style:normal;font-size:17px;font-variant-numeric:tabular-nums}h2{font-size:14px;"
+	"margin:18px 0 6px}"
+	"h2 "
+	"small{color:var(--dim);font-weight:400;margin-left:8px}.t{overflow-x:auto;background:var(-"
+	"-card);border:1px solid var(--line);"
+	"border-radius:8px}table{border-collapse:collapse;width:100%;font-variant-numeric:tabular-"
+	"nums;white-space:nowrap}"
+	"th,td{padding:3px 8px;text-align:right;border-left:1px solid "
+	"var(--line)}th:first-child,td:first-child{text-align:left;border-left:0;"
+	"position:sticky;left:0;background:var(--card);font-weight:600}th{background:var(--head)!"
+	"important;color:var(--dim);font-weight:500;"
+	"font-size:11px}tr.g th{text-align:center}td.s,th.s{text-align:left}tbody "
+	"tr{border-top:1px solid var(--line)}"
+	"tr.fe td,tr.be td,tr.fe td:first-child,tr.be td:first-child{background:var(--fe)}tbody "
+	"tr:hover td{filter:brightness(.97)}"
+	".p{display:inline-block;border-radius:99px;padding:0 "
+	"9px;font-weight:600;font-size:12px}.up{background:var(--up);color:var(--upf)}"
+	".down{background:var(--down);color:var(--downf)}.maint{background:var(--maint);color:var(-"
+	"-maintf)}"
+	".drain{background:var(--drain);color:var(--drainf)}.going{background:var(--going);color:"
+	"var(--goingf)}"
+	".none{background:var(--none);color:var(--nonef)}.z{color:var(--zero)}.bad{color:var(--"
+	"downf);font-weight:600}"
+	"td small{color:var(--dim);font-weight:400}footer{padding:4px 20px "
+	"22px;color:var(--dim)}footer .p{margin-right:6px}"
+	"@media(max-width:700px){main,header,footer{padding-left:8px;padding-right:8px}th,td{"
+	"padding:3px 5px}}</style>";
 
 /* ---- columns ---- */
 
-enum show { SHOW_NUMBER, SHOW_BYTES, SHOW_BAD /* red when not 0 */, SHOW_AGE, SHOW_TEXT, SHOW_STATUS, SHOW_CHECK };
+enum show {
+	SHOW_NUMBER,
+	SHOW_BYTES,
+	SHOW_BAD /* red when not 0 */,
+	SHOW_AGE,
+	SHOW_TEXT,
+	SHOW_STATUS,
+	SHOW_CHECK
+};
 
 struct page_column {
 	const char *group, *title, *name, *tip;
@@ -150,11 +185,14 @@ static void add_bytes(struct strbuf *o, uint64_t n)
 static void add_age(struct strbuf *o, uint64_t s)
 {
 	if (s >= 86400)
-		strbuf_addf(o, "%llud%lluh", (unsigned long long)(s / 86400), (unsigned long long)(s / 3600 % 24));
+		strbuf_addf(o, "%llud%lluh", (unsigned long long)(s / 86400),
+			    (unsigned long long)(s / 3600 % 24));
 	else if (s >= 3600)
-		strbuf_addf(o, "%lluh%llum", (unsigned long long)(s / 3600), (unsigned long long)(s / 60 % 60));
+		strbuf_addf(o, "%lluh%llum", (unsigned long long)(s / 3600),
+			    (unsigned long long)(s / 60 % 60));
 	else if (s >= 60)
-		strbuf_addf(o, "%llum%llus", (unsigned long long)(s / 60), (unsigned long long)(s % 60));
+		strbuf_addf(o, "%llum%llus", (unsigned long long)(s / 60),
+			    (unsigned long long)(s % 60));
 	else
 		strbuf_addf(o, "%llus", (unsigned long long)s);
 }
@@ -178,7 +216,8 @@ static void card(struct strbuf *o, const char *title, uint64_t value, uint64_t o
 	strbuf_adds(o, "</div>");
 }
 
-static void link_to(struct strbuf *o, const struct stats_view *v, const char *options, const char *text)
+static void link_to(struct strbuf *o, const struct stats_view *v, const char *options,
+		    const char *text)
 {
 	strbuf_adds(o, "<a href=\"");
 	add_html(o, v->page->uri);
@@ -190,15 +229,18 @@ void stats_html_head(struct strbuf *o, const struct stats_view *v)
 	const struct stats_page *p = v->page;
 	uint64_t up = (uint64_t)time(NULL) - process_start_wall_s;
 
-	strbuf_adds(o, "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>lbd statistics");
+	strbuf_adds(o, "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>lbd "
+		       "statistics");
 	if (p->node) {
 		strbuf_adds(o, " on ");
 		add_html(o, p->node);
 	}
-	strbuf_adds(o, "</title><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
-		    "<link rel=\"icon\" href=\"data:,\">");
+	strbuf_adds(
+		o, "</title><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">"
+		   "<link rel=\"icon\" href=\"data:,\">");
 	strbuf_add(o, style, sizeof(style) - 1);
-	strbuf_addf(o, "</head><body><header><b>lbd%s%s</b>", p->hide_version ? "" : " ", p->hide_version ? "" : LBD_VERSION);
+	strbuf_addf(o, "</head><body><header><b>lbd%s%s</b>", p->hide_version ? "" : " ",
+		    p->hide_version ? "" : LBD_VERSION);
 	if (p->node) {
 		strbuf_adds(o, "<span>node ");
 		add_html(o, p->node);
@@ -215,8 +257,10 @@ void stats_html_head(struct strbuf *o, const struct stats_view *v)
 	strbuf_adds(o, "<nav>");
 	link_to(o, v, v->no_refresh ? ";norefresh" : "", "Reload");
 	if (p->refresh_s)
-		link_to(o, v, v->no_refresh ? "" : ";norefresh", v->no_refresh ? "Start refreshing" : "Stop refreshing");
-	link_to(o, v, v->hide_down ? "" : ";up", v->hide_down ? "Show all servers" : "Hide servers that are down");
+		link_to(o, v, v->no_refresh ? "" : ";norefresh",
+			v->no_refresh ? "Start refreshing" : "Stop refreshing");
+	link_to(o, v, v->hide_down ? "" : ";up",
+		v->hide_down ? "Show all servers" : "Hide servers that are down");
 	link_to(o, v, ";csv", "CSV");
 	link_to(o, v, ";json", "JSON");
 	strbuf_adds(o, "</nav></header><main><div class=\"cards\">");
@@ -229,9 +273,11 @@ void stats_html_head(struct strbuf *o, const struct stats_view *v)
 
 void stats_html_foot(struct strbuf *o, const struct stats_view *v)
 {
-	strbuf_adds(o, "</main><footer><span class=\"p up\">UP</span><span class=\"p going\">going up or down</span>"
-		    "<span class=\"p down\">DOWN</span><span class=\"p maint\">MAINT</span><span class=\"p drain\">DRAIN, NOLB</span>"
-		    "<span class=\"p none\">not checked</span></footer></body></html>\n");
+	strbuf_adds(o, "</main><footer><span class=\"p up\">UP</span><span class=\"p going\">going "
+		       "up or down</span>"
+		       "<span class=\"p down\">DOWN</span><span class=\"p "
+		       "maint\">MAINT</span><span class=\"p drain\">DRAIN, NOLB</span>"
+		       "<span class=\"p none\">not checked</span></footer></body></html>\n");
 }
 
 /* ---- tables ---- */
@@ -241,7 +287,8 @@ static void group_heads(struct strbuf *o)
 	for (size_t i = 0; i < ARRAY_SIZE(columns);) {
 		size_t n = 1;
 
-		while (i + n < ARRAY_SIZE(columns) && strcmp(columns[i].group, columns[i + n].group) == 0)
+		while (i + n < ARRAY_SIZE(columns) &&
+		       strcmp(columns[i].group, columns[i + n].group) == 0)
 			n++;
 		strbuf_addf(o, "<th colspan=\"%zu\">%s</th>", n, columns[i].group);
 		i += n;
@@ -264,7 +311,8 @@ void stats_html_section(struct strbuf *o, const struct proxy *px, const struct s
 	group_heads(o);
 	strbuf_adds(o, "</tr><tr><th></th>");
 	for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
-		strbuf_addf(o, "<th%s title=\"%s\">%s</th>", columns[i].show >= SHOW_STATUS ? " class=\"s\"" : "", columns[i].tip,
+		strbuf_addf(o, "<th%s title=\"%s\">%s</th>",
+			    columns[i].show >= SHOW_STATUS ? " class=\"s\"" : "", columns[i].tip,
 			    columns[i].title);
 	strbuf_adds(o, "</tr></thead><tbody>");
 }
@@ -280,9 +328,10 @@ static const char *state_class(const struct stat_obj *s, const char *status)
 {
 	static const struct {
 		const char *prefix, *css;
-	} rows[] = { { "UP ", "going" },   { "DOWN ", "going" },   { "UP", "up" },	  { "OPEN", "up" },    { "DOWN", "down" },
-		     { "STOP", "down" },   { "FULL", "down" },	   { "MAINT", "maint" },  { "DRAIN", "drain" },
-		     { "NOLB", "drain" },  { "PAUSED", "maint" } };
+	} rows[] = { { "UP ", "going" },  { "DOWN ", "going" }, { "UP", "up" },
+		     { "OPEN", "up" },    { "DOWN", "down" },   { "STOP", "down" },
+		     { "FULL", "down" },  { "MAINT", "maint" }, { "DRAIN", "drain" },
+		     { "NOLB", "drain" }, { "PAUSED", "maint" } };
 
 	if (s->type == STAT_BE)
 		return strncmp(status, "UP", 2) == 0 ? "up" : "down";
@@ -312,7 +361,8 @@ static void status_cell(struct strbuf *o, const struct stat_obj *s, const char *
 /* "L7OK/200 in 1ms", with the long words as a tip. */
 static void check_cell(struct strbuf *o, const struct stat_obj *s, const char *status)
 {
-	static const char *const parts[] = { "check_code", "check_duration", "check_desc", "last_chk" };
+	static const char *const parts[] = { "check_code", "check_duration", "check_desc",
+					     "last_chk" };
 	struct strbuf text[ARRAY_SIZE(parts)] = { 0 };
 
 	for (size_t i = 0; *status && i < ARRAY_SIZE(parts); i++)
@@ -339,7 +389,10 @@ static void number_cell(struct strbuf *o, const char *value, enum show show)
 	bool zero = strcmp(value, "0") == 0;
 	uint64_t n = strtoull(value, NULL, 10);
 
-	strbuf_addf(o, "<td%s", zero ? " class=\"z\"" : show == SHOW_BAD && *value ? " class=\"bad\"" : "");
+	strbuf_addf(o, "<td%s",
+		    zero                         ? " class=\"z\""
+		    : show == SHOW_BAD && *value ? " class=\"bad\""
+						 : "");
 	if (show == SHOW_BYTES && n >= 1024)
 		strbuf_addf(o, " title=\"%s\"", value);
 	strbuf_addc(o, '>');
@@ -380,7 +433,9 @@ static void name_cell(struct strbuf *o, const struct stat_obj *s)
 
 void stats_html_row(struct strbuf *o, const struct stat_obj *s, const struct stats_view *v)
 {
-	static const char *const css[] = { [STAT_FE] = "fe", [STAT_BE] = "be", [STAT_SRV] = "srv", [STAT_LISTENER] = "li" };
+	static const char *const css[] = {
+		[STAT_FE] = "fe", [STAT_BE] = "be", [STAT_SRV] = "srv", [STAT_LISTENER] = "li"
+	};
 	struct strbuf value = STRBUF_INIT;
 
 	strbuf_addf(o, "<tr class=\"%s\">", css[s->type]);

@@ -21,8 +21,8 @@ struct page {
 	enum page_form form;
 	enum page_stage stage;
 	struct stat_walk walk;
-	struct proxy *section;       /* whose table is open */
-	struct strbuf text;          /* produced, from `sent` on not yet taken */
+	struct proxy *section; /* whose table is open */
+	struct strbuf text;    /* produced, from `sent` on not yet taken */
 	size_t sent;
 	bool any;
 };
@@ -41,7 +41,8 @@ static bool in_scope(const struct page *p, const struct proxy *px)
 	const struct stats_page *c = p->view.page;
 
 	for (int i = 0; i < c->nscope; i++)
-		if (strcmp(c->scope[i], px->name) == 0 || (strcmp(c->scope[i], ".") == 0 && px == p->px))
+		if (strcmp(c->scope[i], px->name) == 0 ||
+		    (strcmp(c->scope[i], ".") == 0 && px == p->px))
 			return true;
 	return c->nscope == 0;
 }
@@ -153,7 +154,8 @@ static bool may_see(struct http_txn *t, const struct stats_page *c)
 	for (int i = 0; i < c->nauth; i++) {
 		const char *colon = strchr(c->auth[i], ':');
 
-		ok |= (int)same(user, c->auth[i], (size_t)(colon - c->auth[i])) & (int)same(password, colon + 1, strlen(colon + 1));
+		ok |= (int)same(user, c->auth[i], (size_t)(colon - c->auth[i])) &
+		      (int)same(password, colon + 1, strlen(colon + 1));
 	}
 	return ok;
 }
@@ -185,10 +187,13 @@ static struct page *page_new(struct http_txn *t, struct proxy *px, struct slice 
 	p->view.base = slice_z(c->uri);
 	p->view.hide_down = has_option(options, "up");
 	p->view.no_refresh = has_option(options, "norefresh");
-	p->form = has_option(options, "csv") ? PAGE_CSV : has_option(options, "json") ? PAGE_JSON : PAGE_HTML;
+	p->form = has_option(options, "csv")    ? PAGE_CSV
+		  : has_option(options, "json") ? PAGE_JSON
+						: PAGE_HTML;
 	p->walk.mask = STAT_WANT_ALL;
 	p->walk.sid = -1;
-	p->walk.flags = (p->view.hide_down ? STAT_HIDE_DOWN : 0) | (has_option(options, "no-maint") ? STAT_HIDE_MAINT : 0) |
+	p->walk.flags = (p->view.hide_down ? STAT_HIDE_DOWN : 0) |
+			(has_option(options, "no-maint") ? STAT_HIDE_MAINT : 0) |
 			(c->legends ? STAT_LEGENDS : 0);
 	return p;
 }
@@ -204,7 +209,8 @@ static void answer(struct http_txn *t, struct page *p)
 	http_reply_header(t, SLICE("cache-control"), SLICE("no-cache"));
 	http_reply_header(t, SLICE("content-type"), types[p->form]);
 	if (c->refresh_s && !p->view.no_refresh)
-		http_reply_header(t, SLICE("refresh"), slice_z(arena_printf(&t->arena, "%u", c->refresh_s)));
+		http_reply_header(t, SLICE("refresh"),
+				  slice_z(arena_printf(&t->arena, "%u", c->refresh_s)));
 	http_reply_stream(t, page_produce, page_fini, p);
 	/* the page is a server of its own: found, connected and answering at once */
 	t->s.t.queue_done = t->s.t.connected = t->s.t.response = this_loop->now_us;
@@ -222,7 +228,8 @@ static struct slice target_of(const struct http_txn *t)
 	if (!host)
 		return target;
 	target = slice_from(target, (size_t)(host - target.p) + 3);
-	return slice_chr(target, '/') < 0 ? SLICE_NONE : slice_from(target, (size_t)slice_chr(target, '/'));
+	return slice_chr(target, '/') < 0 ? SLICE_NONE
+					  : slice_from(target, (size_t)slice_chr(target, '/'));
 }
 
 static bool serve(struct http_txn *t, struct proxy *px)
@@ -267,7 +274,8 @@ static void write_server(struct strbuf *o, const struct log_ctx *c)
 }
 
 static const struct log_alias alias[] = {
-	{ "s", write_server, .help = "server, <NOSRV> without one, <STATS> for the statistics page" },
+	{ "s", write_server,
+	  .help = "server, <NOSRV> without one, <STATS> for the statistics page" },
 };
 
 void stats_page_init(void)

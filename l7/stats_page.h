@@ -24,7 +24,7 @@ static inline struct stats_page *stats_page_of(const struct proxy *px)
 /* stats_html.c: parts of the page. */
 struct stats_view {
 	const struct stats_page *page;
-	struct slice base;       /* the page's own address, without options */
+	struct slice base; /* the page's own address, without options */
 	bool hide_down, no_refresh;
 };
 void stats_html_head(struct strbuf *o, const struct stats_view *v);

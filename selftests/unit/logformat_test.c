@@ -22,10 +22,12 @@ static struct cfg_word words[2];
 static struct cfg_line line_of(struct proxy *px)
 {
 	words[0] = words[1] = (struct cfg_word){ .z = "", .column = 1 };
-	return (struct cfg_line){ .diag = &diag, .arena = &arena, .words = words, .nwords = 1, .px = px };
+	return (struct cfg_line){
+		.diag = &diag, .arena = &arena, .words = words, .nwords = 1, .px = px
+	};
 }
 
-#define WHERE_LOG (SMP_W_INTERNAL | SMP_W_L4_CLIENT | SMP_W_L5_CLIENT | SMP_W_L4_SERVER | SMP_W_LOG)
+#define WHERE_LOG    (SMP_W_INTERNAL | SMP_W_L4_CLIENT | SMP_W_L5_CLIENT | SMP_W_L4_SERVER | SMP_W_LOG)
 #define WHERE_HEADER (SMP_W_INTERNAL | SMP_W_L4_CLIENT | SMP_W_L5_CLIENT | SMP_W_REQ_HTTP)
 
 struct row {
@@ -66,7 +68,8 @@ static const struct row rows[] = {
 	{ "an unknown fetch", "%[nosuch]", WHERE_LOG, NULL },
 };
 
-static struct session sess = { .src = { .ip = { 192, 0, 2, 7 }, .port = 4711, .family = ADDR_IP4 } };
+static struct session sess = { .src = {
+				       .ip = { 192, 0, 2, 7 }, .port = 4711, .family = ADDR_IP4 } };
 static struct stream stream;
 static struct proxy fe = { .name = "fe", .caps = PX_FRONTEND };
 
@@ -100,7 +103,8 @@ static void no_surroundings(void **state)
 	struct cfg_line l = line_of(NULL);
 	struct log_ctx c = { 0 };
 	struct strbuf out = STRBUF_INIT;
-	struct logformat *f = logformat_parse(&l, 0, "%ci %cp %fi %si %b %s %f %Tt %ts %B %rc %[int(1)]", WHERE_LOG);
+	struct logformat *f = logformat_parse(
+		&l, 0, "%ci %cp %fi %si %b %s %f %Tt %ts %B %rc %[int(1)]", WHERE_LOG);
 
 	assert_non_null(f);
 	logformat_write(f, &out, &c, NULL);
@@ -123,7 +127,10 @@ int main(void)
 	stream.t.start = 1000000;
 	stream.t.end = 1012900;
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		tests[i] = (struct CMUnitTest){ .name = rows[i].what, .test_func = check_row, .initial_state = (void *)&rows[i] };
-	tests[ARRAY_SIZE(rows)] = (struct CMUnitTest){ .name = "without surroundings", .test_func = no_surroundings };
+		tests[i] = (struct CMUnitTest){ .name = rows[i].what,
+						.test_func = check_row,
+						.initial_state = (void *)&rows[i] };
+	tests[ARRAY_SIZE(rows)] =
+		(struct CMUnitTest){ .name = "without surroundings", .test_func = no_surroundings };
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,21 +10,25 @@
 #include "model/server.h"
 
 struct cli_request {
-	char **words;             /* the command's words, unescaped */
+	char **words; /* the command's words, unescaped */
 	int nwords;
-	int first_arg;            /* behind the command's own words */
-	int level;                /* 0 user, 1 operator, 2 admin */
-	struct slice payload;     /* after "<<" */
-	struct strbuf *out;       /* the reply so far */
-	void *cursor;             /* the command's own, for resuming; zero at the first call */
-	uint64_t num[4];          /* the same */
+	int first_arg;        /* behind the command's own words */
+	int level;            /* 0 user, 1 operator, 2 admin */
+	struct slice payload; /* after "<<" */
+	struct strbuf *out;   /* the reply so far */
+	void *cursor;         /* the command's own, for resuming; zero at the first call */
+	uint64_t num[4];      /* the same */
 	void (*cursor_free)(void *cursor); /* the client went away in mid-dump */
 };
-enum cli_result { CLI_DONE, CLI_MORE /* call again when the reply was sent */, CLI_LATER /* cli_finish() will come */ };
+enum cli_result {
+	CLI_DONE,
+	CLI_MORE /* call again when the reply was sent */,
+	CLI_LATER /* cli_finish() will come */
+};
 
 struct cli_command {
-	const char *words;        /* "show servers state" */
-	int level;                /* least level needed */
+	const char *words; /* "show servers state" */
+	int level;         /* least level needed */
 	enum cli_result (*run)(struct cli_request *r);
 	const char *usage, *help;
 };
@@ -37,9 +41,11 @@ struct server *cli_find_server(struct cli_request *r, int k);
 /* type: 0 frontend, 1 backend, 2 server, 3 listener */
 struct stat_column {
 	const char *name;
-	void (*write)(struct strbuf *o, int type, struct proxy *px, struct server *s, struct bind_conf *b);
+	void (*write)(struct strbuf *o, int type, struct proxy *px, struct server *s,
+		      struct bind_conf *b);
 	const char *help;
-	const char *tags, *type; /* origin, nature, scope (manual 9.2) and "u32", "u64", "str"; NULL: "MCP", "u64" */
+	const char *tags,
+		*type; /* origin, nature, scope (manual 9.2) and "u32", "u64", "str"; NULL: "MCP", "u64" */
 };
 void stat_column_register(const struct stat_column *rows, size_t n);
 /* The CSV (header line and one line each); @px NULL: all. @mask: 1 fe, 2 be, 4 servers; also used by ";csv". */

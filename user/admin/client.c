@@ -15,8 +15,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define OUT_HIGH  65536 /* a dump pauses above */
-#define IN_MAX    (1 << 20)
+#define OUT_HIGH 65536 /* a dump pauses above */
+#define IN_MAX   (1 << 20)
 
 struct list admin_clients = LIST_INIT(admin_clients);
 uint32_t admin_nclients;
@@ -218,7 +218,8 @@ static void client_run(struct cli_client *c)
 static bool client_send(struct cli_client *c)
 {
 	while (c->sent < c->out.n) {
-		ssize_t r = send(c->io.fd, c->out.p + c->sent, c->out.n - c->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t r = send(c->io.fd, c->out.p + c->sent, c->out.n - c->sent,
+				 MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (r < 0 && errno == EINTR)
 			continue;

@@ -64,7 +64,8 @@ static enum cli_result run_sockets(struct cli_request *r)
 		else if (s->at->fd >= 0)
 			strbuf_addf(r->out, "sockpair@%d", s->at->fd);
 		else
-			strbuf_addf(r->out, "%s@%s", s->at->addr.family == ADDR_IP6 ? "ipv6" : "ipv4",
+			strbuf_addf(r->out, "%s@%s",
+				    s->at->addr.family == ADDR_IP6 ? "ipv6" : "ipv4",
 				    addr_text(&s->at->addr, buf, sizeof(buf)));
 		strbuf_addf(r->out, " %s all\n", level_names[s->bind->level]);
 	}
@@ -108,13 +109,20 @@ static enum cli_result run_env(struct cli_request *r)
 static const struct cli_command rows[] = {
 	{ "prompt", CLI_USER, run_prompt, "prompt", "toggle interactive mode with prompt" },
 	{ "quit", CLI_USER, run_quit, "quit", "disconnect" },
-	{ "operator", CLI_OPERATOR, run_operator, "operator", "lower the level of the current CLI session to operator" },
-	{ "user", CLI_USER, run_user, "user", "lower the level of the current CLI session to user" },
-	{ "set timeout", CLI_USER, run_set_timeout, "set timeout [cli] <delay>", "change a timeout setting" },
-	{ "show cli level", CLI_USER, run_level, "show cli level", "display the level of the current CLI session" },
-	{ "show cli sockets", CLI_USER, run_sockets, "show cli sockets", "dump list of cli sockets" },
-	{ "show version", CLI_USER, run_version, "show version", "show version of the current process" },
-	{ "show env", CLI_OPERATOR, run_env, "show env [var]", "dump environment variables known to the process" },
+	{ "operator", CLI_OPERATOR, run_operator, "operator",
+	  "lower the level of the current CLI session to operator" },
+	{ "user", CLI_USER, run_user, "user",
+	  "lower the level of the current CLI session to user" },
+	{ "set timeout", CLI_USER, run_set_timeout, "set timeout [cli] <delay>",
+	  "change a timeout setting" },
+	{ "show cli level", CLI_USER, run_level, "show cli level",
+	  "display the level of the current CLI session" },
+	{ "show cli sockets", CLI_USER, run_sockets, "show cli sockets",
+	  "dump list of cli sockets" },
+	{ "show version", CLI_USER, run_version, "show version",
+	  "show version of the current process" },
+	{ "show env", CLI_OPERATOR, run_env, "show env [var]",
+	  "dump environment variables known to the process" },
 };
 
 void cmd_basic_init(void)

@@ -41,10 +41,11 @@ static enum cli_result pause_frontend(struct cli_request *r, bool pause)
 	if (!px)
 		return CLI_DONE;
 	if (px->disabled || px->stopped)
-		return cli_say(r, pause ? "Frontend was previously shut down, cannot disable." :
-			       "Frontend was previously shut down, cannot enable.");
+		return cli_say(r, pause ? "Frontend was previously shut down, cannot disable."
+					: "Frontend was previously shut down, cannot enable.");
 	if (all_disabled(px, pause))
-		return cli_say(r, pause ? "All sockets are already disabled." : "All sockets are already enabled.");
+		return cli_say(r, pause ? "All sockets are already disabled."
+					: "All sockets are already enabled.");
 	listeners_pause(px, pause);
 	return CLI_DONE;
 }
@@ -116,14 +117,18 @@ static enum cli_result run_shutdown_session(struct cli_request *r)
 }
 
 static const struct cli_command rows[] = {
-	{ "disable frontend", CLI_ADMIN, run_disable, "disable frontend <frontend>", "temporarily disable specific frontend" },
-	{ "enable frontend", CLI_ADMIN, run_enable, "enable frontend <frontend>", "re-enable specific frontend" },
-	{ "set maxconn frontend", CLI_ADMIN, run_frontend_maxconn, "set maxconn frontend <frontend> <value>",
-	  "change a frontend's maxconn setting" },
+	{ "disable frontend", CLI_ADMIN, run_disable, "disable frontend <frontend>",
+	  "temporarily disable specific frontend" },
+	{ "enable frontend", CLI_ADMIN, run_enable, "enable frontend <frontend>",
+	  "re-enable specific frontend" },
+	{ "set maxconn frontend", CLI_ADMIN, run_frontend_maxconn,
+	  "set maxconn frontend <frontend> <value>", "change a frontend's maxconn setting" },
 	{ "set maxconn global", CLI_ADMIN, run_global_maxconn, "set maxconn global <value>",
 	  "change the per-process maxconn setting" },
-	{ "shutdown frontend", CLI_ADMIN, run_shutdown, "shutdown frontend <frontend>", "stop a specific frontend" },
-	{ "shutdown session", CLI_ADMIN, run_shutdown_session, "shutdown session [id]", "kill a specific session" },
+	{ "shutdown frontend", CLI_ADMIN, run_shutdown, "shutdown frontend <frontend>",
+	  "stop a specific frontend" },
+	{ "shutdown session", CLI_ADMIN, run_shutdown_session, "shutdown session [id]",
+	  "kill a specific session" },
 };
 
 void cmd_proxy_init(void)

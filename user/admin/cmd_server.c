@@ -68,7 +68,9 @@ static enum cli_result set_health(struct cli_request *r, struct server *s, const
 	static const struct {
 		const char *name;
 		enum server_oper oper;
-	} names[] = { { "up", SRV_RUNNING }, { "stopping", SRV_STOPPING }, { "down", SRV_STOPPED } };
+	} names[] = { { "up", SRV_RUNNING },
+		      { "stopping", SRV_STOPPING },
+		      { "down", SRV_STOPPED } };
 
 	if (s->track)
 		return cli_say(r, "cannot change health on a tracking server.");
@@ -174,7 +176,8 @@ static enum cli_result set_addr(struct cli_request *r, struct server *s, const c
 	bool has_port = strcmp(cli_arg(r, 3), "port") == 0;
 
 	if (!*value || (*cli_arg(r, 3) && !has_port))
-		return cli_say(r, "set server <b>/<s> addr requires an address and optionally a port.");
+		return cli_say(
+			r, "set server <b>/<s> addr requires an address and optionally a port.");
 	server_addr(s, &now);
 	want = now;
 	memset(want.ip, 0, sizeof(want.ip));
@@ -188,7 +191,8 @@ static enum cli_result set_addr(struct cli_request *r, struct server *s, const c
 	if (memcmp(want.ip, now.ip, sizeof(now.ip)) == 0 && want.family == now.family)
 		strbuf_adds(r->out, "no need to change the addr");
 	else
-		strbuf_addf(r->out, "IP changed from '%s' to '%s'", addr_ip_text(&now, from, sizeof(from)),
+		strbuf_addf(r->out, "IP changed from '%s' to '%s'",
+			    addr_ip_text(&now, from, sizeof(from)),
 			    addr_ip_text(&want, to, sizeof(to)));
 	if (has_port && want.port == now.port)
 		strbuf_adds(r->out, ", no need to change the port");
@@ -205,8 +209,12 @@ static const struct {
 	const char *name;
 	enum cli_result (*set)(struct cli_request *r, struct server *s, const char *value);
 } settings[] = {
-	{ "addr", set_addr },	      { "check-addr", set_check_addr }, { "check-port", set_check_port },
-	{ "health", set_health },     { "state", set_state },		{ "weight", set_weight },
+	{ "addr", set_addr },
+	{ "check-addr", set_check_addr },
+	{ "check-port", set_check_port },
+	{ "health", set_health },
+	{ "state", set_state },
+	{ "weight", set_weight },
 };
 
 static enum cli_result run_set_server(struct cli_request *r)
@@ -263,16 +271,19 @@ static const struct cli_command rows[] = {
 	  "change a server's state, weight, address or ssl" },
 	{ "set weight", CLI_ADMIN, run_set_weight, "set weight <bk>/<srv>  (DEPRECATED)",
 	  "change a server's weight (use 'set server' instead)" },
-	{ "get weight", CLI_USER, run_get_weight, "get weight <bk>/<srv>", "report a server's current weight" },
-	{ "set maxconn server", CLI_ADMIN, run_maxconn, "set maxconn server <bk>/<srv>", "change a server's maxconn setting" },
+	{ "get weight", CLI_USER, run_get_weight, "get weight <bk>/<srv>",
+	  "report a server's current weight" },
+	{ "set maxconn server", CLI_ADMIN, run_maxconn, "set maxconn server <bk>/<srv>",
+	  "change a server's maxconn setting" },
 	{ "disable server", CLI_ADMIN, run_disable_server, "disable server (DEPRECATED)",
 	  "disable a server for maintenance (use 'set server' instead)" },
 	{ "enable server", CLI_ADMIN, run_enable_server, "enable server  (DEPRECATED)",
 	  "enable a disabled server (use 'set server' instead)" },
-	{ "disable health", CLI_ADMIN, run_disable_health, "disable health", "disable health checks" },
+	{ "disable health", CLI_ADMIN, run_disable_health, "disable health",
+	  "disable health checks" },
 	{ "enable health", CLI_ADMIN, run_enable_health, "enable health", "enable health checks" },
-	{ "shutdown sessions server", CLI_ADMIN, run_shutdown, "shutdown sessions server <bk>/<srv>",
-	  "kill sessions on a server" },
+	{ "shutdown sessions server", CLI_ADMIN, run_shutdown,
+	  "shutdown sessions server <bk>/<srv>", "kill sessions on a server" },
 };
 
 void cmd_server_init(void)

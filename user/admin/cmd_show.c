@@ -90,7 +90,8 @@ static int check_state(const struct server *s)
 	int v = paused ? STATE_PAUSED : 0;
 
 	if (c)
-		v |= STATE_CONFIGURED | (c->enabled ? STATE_ENABLED : 0) | (c->running ? STATE_RUNNING : 0);
+		v |= STATE_CONFIGURED | (c->enabled ? STATE_ENABLED : 0) |
+		     (c->running ? STATE_RUNNING : 0);
 	return v;
 }
 
@@ -104,22 +105,30 @@ static void write_state(struct strbuf *o, const struct server *s)
 	server_addr(s, &a);
 	strbuf_addf(o, "%u %s %u %s %s ", s->px->uuid, s->px->name, s->puid, s->name,
 		    a.family == ADDR_NONE || s->path ? "-" : addr_ip_text(&a, ip, sizeof(ip)));
-	strbuf_addf(o, "%d %u %u %u %llu ", admin & SRV_ADM_MAINT ? SRV_STOPPED : atomic_load(&s->live.oper), admin,
+	strbuf_addf(o, "%d %u %u %u %llu ",
+		    admin & SRV_ADM_MAINT ? SRV_STOPPED : atomic_load(&s->live.oper), admin,
 		    atomic_load(&s->live.uweight), s->weight,
 		    (unsigned long long)((uint64_t)time(NULL) - s->live.last_change_s));
-	strbuf_addf(o, "%d %d %d %d 0 ", c ? c->status : CHECK_INI, c && !c->running ? c->result : CHECK_NEUTRAL,
-		    atomic_load(&s->live.health), check_state(s));
+	strbuf_addf(o, "%d %d %d %d 0 ", c ? c->status : CHECK_INI,
+		    c && !c->running ? c->result : CHECK_NEUTRAL, atomic_load(&s->live.health),
+		    check_state(s));
 	strbuf_addf(o, "0 %d %s %u - 0 ", s->id_explicit, "-", a.port);
 	strbuf_addf(o, "%u ", c ? c->conf->addr.port : 0);
-	strbuf_addf(o, "%s - 0\n", c && c->conf->addr_set ? addr_ip_text(&c->conf->addr, ip, sizeof(ip)) : "-");
+	strbuf_addf(o, "%s - 0\n",
+		    c && c->conf->addr_set ? addr_ip_text(&c->conf->addr, ip, sizeof(ip)) : "-");
 }
 
 static enum cli_result run_state(struct cli_request *r)
 {
-	return each_server(r, "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight "
-			   "srv_time_since_last_change srv_check_status srv_check_result srv_check_health srv_check_state "
-			   "srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port srvrecord srv_use_ssl "
-			   "srv_check_port srv_check_addr srv_agent_addr srv_agent_port\n", write_state);
+	return each_server(r,
+			   "1\n# be_id be_name srv_id srv_name srv_addr srv_op_state "
+			   "srv_admin_state srv_uweight srv_iweight "
+			   "srv_time_since_last_change srv_check_status srv_check_result "
+			   "srv_check_health srv_check_state "
+			   "srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port "
+			   "srvrecord srv_use_ssl "
+			   "srv_check_port srv_check_addr srv_agent_addr srv_agent_port\n",
+			   write_state);
 }
 
 /* ---- show servers conn ---- */
@@ -131,16 +140,21 @@ static void write_conn(struct strbuf *o, const struct server *s)
 	char ip[INET6_ADDRSTRLEN];
 
 	server_addr(s, &a);
-	strbuf_addf(o, "%s/%s %u/%u %s %u - 5000 %u %u %u 0 %u -1 %u", s->px->name, s->name, s->px->uuid, s->puid,
-		    a.family == ADDR_NONE ? "-" : addr_ip_text(&a, ip, sizeof(ip)), a.port, all > idle ? all - idle : 0,
-		    atomic_load(&s->load.served_max), atomic_load(&s->load.served_max), idle, idle);
+	strbuf_addf(o, "%s/%s %u/%u %s %u - 5000 %u %u %u 0 %u -1 %u", s->px->name, s->name,
+		    s->px->uuid, s->puid,
+		    a.family == ADDR_NONE ? "-" : addr_ip_text(&a, ip, sizeof(ip)), a.port,
+		    all > idle ? all - idle : 0, atomic_load(&s->load.served_max),
+		    atomic_load(&s->load.served_max), idle, idle);
 	strbuf_addc(o, '\n');
 }
 
 static enum cli_result run_conn(struct cli_request *r)
 {
-	return each_server(r, "# bkname/svname bkid/svid addr port - purge_delay used_cur used_max need_est unsafe_nb safe_nb "
-			   "idle_lim idle_cur\n", write_conn);
+	return each_server(r,
+			   "# bkname/svname bkid/svid addr port - purge_delay used_cur used_max "
+			   "need_est unsafe_nb safe_nb "
+			   "idle_lim idle_cur\n",
+			   write_conn);
 }
 
 static enum cli_result run_backend(struct cli_request *r)
@@ -159,7 +173,7 @@ static enum cli_result run_backend(struct cli_request *r)
 /* Each worker describes its own; the reply is put together in the control thread. */
 struct sess_dump {
 	struct cli_request *req;
-	uint64_t only;               /* its id; 0: all */
+	uint64_t only; /* its id; 0: all */
 	struct strbuf part[MAX_WORKERS];
 };
 
@@ -170,12 +184,14 @@ static void describe_stream(struct strbuf *o, const struct stream *s, uint64_t n
 	unsigned long age = (unsigned long)((now_us - ss->accept_us) / 1000000);
 
 	strbuf_addf(o, "0x%llx: proto=%s src=%s fe=%s be=%s srv=%s", (unsigned long long)s->id,
-		    ss->src.family == ADDR_UNIX ? "unix_stream" : ss->src.family == ADDR_IP6 ? "tcpv6" : "tcpv4",
-		    ss->src.family == ADDR_UNIX ? "unix:1" : addr_text(&ss->src, src, sizeof(src)), ss->fe->name,
-		    s->be ? s->be->name : "<NONE>", s->srv ? s->srv->name : "<none>");
+		    ss->src.family == ADDR_UNIX  ? "unix_stream"
+		    : ss->src.family == ADDR_IP6 ? "tcpv6"
+						 : "tcpv4",
+		    ss->src.family == ADDR_UNIX ? "unix:1" : addr_text(&ss->src, src, sizeof(src)),
+		    ss->fe->name, s->be ? s->be->name : "<NONE>", s->srv ? s->srv->name : "<none>");
 	strbuf_addf(o, " age=%lus step=%s waits=%02x in=%llu out=%llu rc=%u", age,
-		    s->steps && s->steps[s->step].name ? s->steps[s->step].name : "-", s->waits, (unsigned long long)s->bytes_in,
-		    (unsigned long long)s->bytes_out, s->retries);
+		    s->steps && s->steps[s->step].name ? s->steps[s->step].name : "-", s->waits,
+		    (unsigned long long)s->bytes_in, (unsigned long long)s->bytes_out, s->retries);
 	strbuf_addc(o, '\n');
 }
 
@@ -211,7 +227,8 @@ static enum cli_result run_sess(struct cli_request *r)
 
 	/* worker 0's first stream has the id 1, so 0 is no stream; "all" is every one */
 	d->req = r;
-	d->only = *cli_arg(r, 0) && strcmp(cli_arg(r, 0), "all") ? strtoull(cli_arg(r, 0), NULL, 0) : 0;
+	d->only = *cli_arg(r, 0) && strcmp(cli_arg(r, 0), "all") ? strtoull(cli_arg(r, 0), NULL, 0)
+								 : 0;
 	if (*cli_arg(r, 0) && strcmp(cli_arg(r, 0), "all") && !d->only) {
 		free(d);
 		return cli_say(r, "Session not found.");
@@ -221,12 +238,14 @@ static enum cli_result run_sess(struct cli_request *r)
 }
 
 static const struct cli_command rows[] = {
-	{ "show backend", CLI_USER, run_backend, "show backend", "list backends in the current running config" },
+	{ "show backend", CLI_USER, run_backend, "show backend",
+	  "list backends in the current running config" },
 	{ "show servers state", CLI_USER, run_state, "show servers state [<backend>]",
 	  "dump volatile server information (all or for a single backend)" },
 	{ "show servers conn", CLI_USER, run_conn, "show servers conn [<backend>]",
 	  "dump server connections status (all or for a single backend)" },
-	{ "show sess", CLI_OPERATOR, run_sess, "show sess [id]", "report the list of current sessions or dump this exact session" },
+	{ "show sess", CLI_OPERATOR, run_sess, "show sess [id]",
+	  "report the list of current sessions or dump this exact session" },
 };
 
 void cmd_show_init(void)

@@ -14,7 +14,8 @@ static char **first_words; /* of all commands, in order of registration: for "di
 
 static int by_words(const void *a, const void *b)
 {
-	return strcmp((*(const struct cli_command *const *)a)->words, (*(const struct cli_command *const *)b)->words);
+	return strcmp((*(const struct cli_command *const *)a)->words,
+		      (*(const struct cli_command *const *)b)->words);
 }
 
 void cli_register(const struct cli_command *rows, size_t n)
@@ -41,7 +42,8 @@ static int words_match(const struct cli_command *c, const struct cli_request *r,
 	while (*p) {
 		size_t len = strcspn(p, " ");
 
-		if (hits == n && n < r->nwords && strlen(r->words[n]) == len && strncmp(r->words[n], p, len) == 0)
+		if (hits == n && n < r->nwords && strlen(r->words[n]) == len &&
+		    strncmp(r->words[n], p, len) == 0)
 			hits++;
 		n++;
 		p += len;
@@ -86,7 +88,8 @@ static bool help_matches(const struct cli_command *c, const struct cli_request *
 	return true;
 }
 
-static void help_list(struct cli_request *r, bool (*want)(const struct cli_command *, const struct cli_request *, int),
+static void help_list(struct cli_request *r,
+		      bool (*want)(const struct cli_command *, const struct cli_request *, int),
 		      int from)
 {
 	for (size_t i = 0; i < ncommands; i++)
@@ -145,10 +148,12 @@ static bool some_near(struct cli_request *r)
 static void say_unknown(struct cli_request *r)
 {
 	if (r->nwords && r->words[0][0] && some_near(r)) {
-		strbuf_adds(r->out, "Unknown command, but maybe one of the following ones is a better match:\n");
+		strbuf_adds(r->out, "Unknown command, but maybe one of the following ones is a "
+				    "better match:\n");
 		help_list(r, is_near, 0);
 	} else {
-		strbuf_adds(r->out, "Unknown command. Please enter one of the following commands only:\n");
+		strbuf_adds(r->out,
+			    "Unknown command. Please enter one of the following commands only:\n");
 		help_list(r, NULL, 0);
 	}
 }
@@ -224,7 +229,8 @@ static struct server *find_in(const struct proxy *px, const char *name)
 	struct server *s;
 
 	list_for_each_entry(s, &px->servers, node)
-		if (strcmp(s->name, name) == 0 || (name[0] == '#' && s->puid == (uint32_t)atoi(name + 1)))
+		if (strcmp(s->name, name) == 0 ||
+		    (name[0] == '#' && s->puid == (uint32_t)atoi(name + 1)))
 			return s;
 	return NULL;
 }

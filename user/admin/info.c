@@ -26,7 +26,7 @@ struct totals {
 	uint32_t listeners;
 };
 static struct totals sum;
-static uint64_t conn_rate_max, sess_rate_max; /* highest seen */
+static uint64_t conn_rate_max, sess_rate_max;         /* highest seen */
 static uint64_t start_mono_ms, start_wall_s, boot_ms; /* boot_ms: CPU time until ready */
 static bool as_float;
 
@@ -365,77 +365,102 @@ static const struct info_field fields[] = {
 	{ "Version", "POS", "str", write_version, "Product version" },
 	{ "Release_date", "POS", "str", write_release_date, "Date of latest source code update" },
 	{ "Nbthread", "CGS", "u32", write_nbthread, "Number of started threads (global.nbthread)" },
-	{ "Nbproc", "CGS", "u32", write_one, "Number of started worker processes (historical, always 1)" },
+	{ "Nbproc", "CGS", "u32", write_one,
+	  "Number of started worker processes (historical, always 1)" },
 	{ "Process_num", "KGP", "u32", write_one, "Relative worker process number (1)" },
 	{ "Pid", "SGP", "u32", write_pid, "This worker process identifier for the system" },
 	{ "Uptime", "MDP", "str", write_uptime,
 	  "How long ago this worker process was started (days+hours+minutes+seconds)" },
-	{ "Uptime_sec", "MDP", "u32", write_uptime_sec, "How long ago this worker process was started (seconds)" },
+	{ "Uptime_sec", "MDP", "u32", write_uptime_sec,
+	  "How long ago this worker process was started (seconds)" },
 	{ "Memmax_MB", "CLP", "u32", write_zero,
 	  "Worker process's hard limit on memory usage in MB (-m on command line)" },
-	{ "PoolAlloc_MB", "MGP", "u32", write_poolalloc_mb, "Amount of memory allocated in pools (in MB)" },
-	{ "PoolUsed_MB", "MGP", "u32", write_poolused_mb, "Amount of pool memory currently used (in MB)" },
+	{ "PoolAlloc_MB", "MGP", "u32", write_poolalloc_mb,
+	  "Amount of memory allocated in pools (in MB)" },
+	{ "PoolUsed_MB", "MGP", "u32", write_poolused_mb,
+	  "Amount of pool memory currently used (in MB)" },
 	{ "PoolFailed", "MCP", "u32", write_zero,
 	  "Number of failed pool allocations since this worker was started" },
-	{ "Ulimit-n", "CLP", "u32", write_ulimit_n, "Hard limit on the number of per-process file descriptors" },
-	{ "Maxsock", "CLP", "u32", write_maxsock, "Hard limit on the number of per-process sockets" },
+	{ "Ulimit-n", "CLP", "u32", write_ulimit_n,
+	  "Hard limit on the number of per-process file descriptors" },
+	{ "Maxsock", "CLP", "u32", write_maxsock,
+	  "Hard limit on the number of per-process sockets" },
 	{ "Maxconn", "CLP", "u32", write_maxconn,
-	  "Hard limit on the number of per-process connections (configured or imposed by Ulimit-n)" },
+	  "Hard limit on the number of per-process connections (configured or imposed by "
+	  "Ulimit-n)" },
 	{ "Hard_maxconn", "CLP", "u32", write_maxconn,
-	  "Hard limit on the number of per-process connections (imposed by Memmax_MB or Ulimit-n)" },
-	{ "CurrConns", "MGP", "u32", write_currconns, "Current number of connections on this worker process" },
+	  "Hard limit on the number of per-process connections (imposed by Memmax_MB or "
+	  "Ulimit-n)" },
+	{ "CurrConns", "MGP", "u32", write_currconns,
+	  "Current number of connections on this worker process" },
 	{ "CumConns", "MCP", "u32", write_cumconns,
 	  "Total number of connections on this worker process since started" },
-	{ "CumReq", "MCP", "u32", write_cumreq, "Total number of requests on this worker process since started" },
+	{ "CumReq", "MCP", "u32", write_cumreq,
+	  "Total number of requests on this worker process since started" },
 	{ "MaxSslConns", "MMP", "u32", write_zero,
 	  "Hard limit on the number of per-process SSL endpoints (front+back), 0=unlimited" },
 	{ "CurrSslConns", "MGP", "u32", write_zero,
 	  "Current number of SSL endpoints on this worker process (front+back)" },
 	{ "CumSslConns", "MCP", "u32", write_zero,
 	  "Total number of SSL endpoints on this worker process since started (front+back)" },
-	{ "Maxpipes", "CLP", "u32", write_zero, "Hard limit on the number of pipes for splicing, 0=unlimited" },
-	{ "PipesUsed", "MGP", "u32", write_pipesused, "Current number of pipes in use in this worker process" },
+	{ "Maxpipes", "CLP", "u32", write_zero,
+	  "Hard limit on the number of pipes for splicing, 0=unlimited" },
+	{ "PipesUsed", "MGP", "u32", write_pipesused,
+	  "Current number of pipes in use in this worker process" },
 	{ "PipesFree", "MGP", "u32", write_pipesfree,
 	  "Current number of allocated and available pipes in this worker process" },
 	{ "ConnRate", "MRP", "u32", write_connrate,
 	  "Number of front connections created on this worker process over the last second" },
-	{ "ConnRateLimit", "CLP", "u32", write_zero, "Hard limit for ConnRate (global.maxconnrate)" },
+	{ "ConnRateLimit", "CLP", "u32", write_zero,
+	  "Hard limit for ConnRate (global.maxconnrate)" },
 	{ "MaxConnRate", "MMP", "u32", write_maxconnrate,
-	  "Highest ConnRate reached on this worker process since started (in connections per second)" },
+	  "Highest ConnRate reached on this worker process since started (in connections per "
+	  "second)" },
 	{ "SessRate", "MRP", "u32", write_sessrate,
 	  "Number of sessions created on this worker process over the last second" },
-	{ "SessRateLimit", "CLP", "u32", write_zero, "Hard limit for SessRate (global.maxsessrate)" },
+	{ "SessRateLimit", "CLP", "u32", write_zero,
+	  "Hard limit for SessRate (global.maxsessrate)" },
 	{ "MaxSessRate", "MRP", "u32", write_maxsessrate,
-	  "Highest SessRate reached on this worker process since started (in sessions per second)" },
+	  "Highest SessRate reached on this worker process since started (in sessions per "
+	  "second)" },
 	{ "SslRate", "MRP", "u32", write_zero,
 	  "Number of SSL connections created on this worker process over the last second" },
 	{ "SslRateLimit", "CLP", "u32", write_zero, "Hard limit for SslRate (global.maxsslrate)" },
 	{ "MaxSslRate", "MMP", "u32", write_zero,
-	  "Highest SslRate reached on this worker process since started (in connections per second)" },
+	  "Highest SslRate reached on this worker process since started (in connections per "
+	  "second)" },
 	{ "SslFrontendKeyRate", "MGP", "u32", write_zero,
 	  "Number of SSL keys created on frontends in this worker process over the last second" },
 	{ "SslFrontendMaxKeyRate", "MMP", "u32", write_zero,
-	  "Highest SslFrontendKeyRate reached on this worker process since started (in SSL keys per second)" },
+	  "Highest SslFrontendKeyRate reached on this worker process since started (in SSL keys "
+	  "per second)" },
 	{ "SslFrontendSessionReuse_pct", "MGP", "u32", write_zero,
 	  "Percent of frontend SSL connections which did not require a new key" },
 	{ "SslBackendKeyRate", "MRP", "u32", write_zero,
 	  "Number of SSL keys created on backends in this worker process over the last second" },
 	{ "SslBackendMaxKeyRate", "MMP", "u32", write_zero,
-	  "Highest SslBackendKeyRate reached on this worker process since started (in SSL keys per second)" },
+	  "Highest SslBackendKeyRate reached on this worker process since started (in SSL keys per "
+	  "second)" },
 	{ "SslCacheLookups", "MCP", "u32", write_zero,
-	  "Total number of SSL session ID lookups in the SSL session cache on this worker since started" },
+	  "Total number of SSL session ID lookups in the SSL session cache on this worker since "
+	  "started" },
 	{ "SslCacheMisses", "MCP", "u32", write_zero,
-	  "Total number of SSL session ID lookups that didn't find a session in the SSL session cache on this worker since started" },
+	  "Total number of SSL session ID lookups that didn't find a session in the SSL session "
+	  "cache on this worker since started" },
 	{ "CompressBpsIn", "MRP", "u32", write_zero,
-	  "Number of bytes submitted to the HTTP compressor in this worker process over the last second" },
+	  "Number of bytes submitted to the HTTP compressor in this worker process over the last "
+	  "second" },
 	{ "CompressBpsOut", "MRP", "u32", write_zero,
-	  "Number of bytes emitted by the HTTP compressor in this worker process over the last second" },
+	  "Number of bytes emitted by the HTTP compressor in this worker process over the last "
+	  "second" },
 	{ "CompressBpsRateLim", "CLP", "u32", write_zero,
 	  "Limit of CompressBpsOut beyond which HTTP compression is automatically disabled" },
 	{ "ZlibMemUsage", "MGP", "u32", write_zero,
-	  "Amount of memory currently used by HTTP compression on the current worker process (in bytes)" },
+	  "Amount of memory currently used by HTTP compression on the current worker process (in "
+	  "bytes)" },
 	{ "MaxZlibMemUsage", "CLP", "u32", write_zero,
-	  "Limit on the amount of memory used by HTTP compression above which it is automatically disabled (in bytes, see global.maxzlibmem)" },
+	  "Limit on the amount of memory used by HTTP compression above which it is automatically "
+	  "disabled (in bytes, see global.maxzlibmem)" },
 	{ "Tasks", "MGP", "u32", write_tasks,
 	  "Total number of tasks in the current worker process (active + sleeping)" },
 	{ "Run_queue", "MGP", "u32", write_run_queue,
@@ -447,7 +472,8 @@ static const struct info_field fields[] = {
 	{ "Stopping", "MGP", "u32", write_stopping,
 	  "1 if the worker process is currently stopping, otherwise zero" },
 	{ "Jobs", "MGP", "u32", write_jobs,
-	  "Current number of active jobs on the current worker process (frontend connections, master connections, listeners)" },
+	  "Current number of active jobs on the current worker process (frontend connections, "
+	  "master connections, listeners)" },
 	{ "Unstoppable Jobs", "MGP", "u32", write_zero,
 	  "Current number of unstoppable jobs on the current worker process (master connections)" },
 	{ "Listeners", "MGP", "u32", write_listeners,
@@ -455,45 +481,57 @@ static const struct info_field fields[] = {
 	{ "ActivePeers", "MGP", "u32", write_zero,
 	  "Current number of verified active peers connections on the current worker process" },
 	{ "ConnectedPeers", "MGP", "u32", write_zero,
-	  "Current number of peers having passed the connection step on the current worker process" },
+	  "Current number of peers having passed the connection step on the current worker "
+	  "process" },
 	{ "DroppedLogs", "MGP", "u32", write_droppedlogs,
 	  "Total number of dropped logs for current worker process since started" },
 	{ "BusyPolling", "MGP", "u32", write_zero,
-	  "1 if busy-polling is currently in use on the worker process, otherwise zero (config.busy-polling)" },
+	  "1 if busy-polling is currently in use on the worker process, otherwise zero "
+	  "(config.busy-polling)" },
 	{ "FailedResolutions", "MGP", "u32", write_zero,
 	  "Total number of failed DNS resolutions in current worker process since started" },
 	{ "TotalBytesOut", "MGP", "u64", write_totalbytesout,
 	  "Total number of bytes emitted by current worker process since started" },
 	{ "TotalSplicedBytesOut", "MGP", "u64", write_spliced,
-	  "Total number of bytes emitted by current worker process through a kernel pipe since started" },
+	  "Total number of bytes emitted by current worker process through a kernel pipe since "
+	  "started" },
 	{ "BytesOutRate", "MRP", "u64", write_bytesoutrate,
 	  "Number of bytes emitted by current worker process over the last second" },
 	{ "DebugCommandsIssued", "MGP", "u32", write_zero,
 	  "Number of debug commands issued on this process (anything > 0 is unsafe)" },
 	{ "CumRecvLogs", "MCP", "u32", write_zero,
-	  "Total number of log messages received by log-forwarding listeners on this worker process since started" },
+	  "Total number of log messages received by log-forwarding listeners on this worker "
+	  "process since started" },
 	{ "Build info", "POS", "str", write_build_info, "Build info" },
 	{ "Memmax_bytes", "CLP", "u32", write_zero,
 	  "Worker process's hard limit on memory usage in bytes (-m on command line)" },
-	{ "PoolAlloc_bytes", "MGP", "u64", write_poolalloc_bytes, "Amount of memory allocated in pools (in bytes)" },
-	{ "PoolUsed_bytes", "MGP", "u64", write_poolused_bytes, "Amount of pool memory currently used (in bytes)" },
+	{ "PoolAlloc_bytes", "MGP", "u64", write_poolalloc_bytes,
+	  "Amount of memory allocated in pools (in bytes)" },
+	{ "PoolUsed_bytes", "MGP", "u64", write_poolused_bytes,
+	  "Amount of pool memory currently used (in bytes)" },
 	{ "Start_time_sec", "MDP", "u32", write_start_time_sec, "Start time in seconds" },
 	{ "Tainted", "SGP", "str", write_zero, "Experimental features used" },
 	{ "TotalWarnings", "MCP", "u32", write_totalwarnings, "Total warnings issued" },
 	{ "MaxconnReached", "MCP", "u32", write_maxconnreached,
 	  "Number of times an accepted connection resulted in Maxconn being reached" },
 	{ "BootTime_ms", "MDP", "u32", write_boottime_ms,
-	  "How long ago it took to parse and process the config before being ready (milliseconds)" },
+	  "How long ago it took to parse and process the config before being ready "
+	  "(milliseconds)" },
 	{ "Niced_tasks", "MGP", "u32", write_zero,
-	  "Total number of active tasks+tasklets in the current worker process (Run_queue) that are niced" },
-	{ "CurrStreams", "MGP", "u64", write_currstreams, "Current number of streams on this worker process" },
+	  "Total number of active tasks+tasklets in the current worker process (Run_queue) that "
+	  "are niced" },
+	{ "CurrStreams", "MGP", "u64", write_currstreams,
+	  "Current number of streams on this worker process" },
 	{ "CumStreams", "MCP", "u64", write_cumstreams,
 	  "Total number of streams created on this worker process since started" },
 	{ "BlockedTrafficWarnings", "MCP", "u32", write_zero,
 	  "Total number of warnings issued about traffic being blocked by too slow a task" },
-	{ "PatternsAdded", "MCP", "u64", write_zero, "Total number of patterns added (acl/map entries)" },
-	{ "PatternsFreed", "MCP", "u64", write_zero, "Total number of patterns freed (acl/map entries)" },
-	{ "NbThreadGroups", "CGS", "u32", write_one, "Number of started thread groups (global.thread-groups)" },
+	{ "PatternsAdded", "MCP", "u64", write_zero,
+	  "Total number of patterns added (acl/map entries)" },
+	{ "PatternsFreed", "MCP", "u64", write_zero,
+	  "Total number of patterns freed (acl/map entries)" },
+	{ "NbThreadGroups", "CGS", "u32", write_one,
+	  "Number of started thread groups (global.thread-groups)" },
 };
 
 /* ---- forms ---- */
@@ -502,12 +540,18 @@ enum { FORM_TEXT, FORM_TYPED, FORM_JSON };
 
 static const char *tag_word(char c, int k)
 {
-	static const struct { int k; char c; const char *word; } words[] = {
-		{ 0, 'M', "Metric" }, { 0, 'S', "Status" }, { 0, 'K', "Key" }, { 0, 'C', "Config" }, { 0, 'P', "Product" },
-		{ 1, 'A', "Age" }, { 1, 'a', "Avg" }, { 1, 'C', "Counter" }, { 1, 'D', "Duration" }, { 1, 'G', "Gauge" },
-		{ 1, 'L', "Limit" }, { 1, 'M', "Max" }, { 1, 'm', "Min" }, { 1, 'N', "Name" }, { 1, 'O', "Output" },
-		{ 1, 'R', "Rate" }, { 1, 'T', "Time" }, { 2, 'C', "Cluster" }, { 2, 'P', "Process" }, { 2, 'S', "Service" },
-		{ 2, 's', "System" },
+	static const struct {
+		int k;
+		char c;
+		const char *word;
+	} words[] = {
+		{ 0, 'M', "Metric" },  { 0, 'S', "Status" },  { 0, 'K', "Key" },
+		{ 0, 'C', "Config" },  { 0, 'P', "Product" }, { 1, 'A', "Age" },
+		{ 1, 'a', "Avg" },     { 1, 'C', "Counter" }, { 1, 'D', "Duration" },
+		{ 1, 'G', "Gauge" },   { 1, 'L', "Limit" },   { 1, 'M', "Max" },
+		{ 1, 'm', "Min" },     { 1, 'N', "Name" },    { 1, 'O', "Output" },
+		{ 1, 'R', "Rate" },    { 1, 'T', "Time" },    { 2, 'C', "Cluster" },
+		{ 2, 'P', "Process" }, { 2, 'S', "Service" }, { 2, 's', "System" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
@@ -518,8 +562,11 @@ static const char *tag_word(char c, int k)
 
 void stats_json_value(struct strbuf *o, const char *tags, const char *type, struct slice value)
 {
-	strbuf_addf(o, "\"processNum\":1,\"tags\":{\"origin\":\"%s\",\"nature\":\"%s\",\"scope\":\"%s\"},\"value\":{\"type\":\"%s\","
-		    "\"value\":", tag_word(tags[0], 0), tag_word(tags[1], 1), tag_word(tags[2], 2), type);
+	strbuf_addf(o,
+		    "\"processNum\":1,\"tags\":{\"origin\":\"%s\",\"nature\":\"%s\",\"scope\":\"%"
+		    "s\"},\"value\":{\"type\":\"%s\","
+		    "\"value\":",
+		    tag_word(tags[0], 0), tag_word(tags[1], 1), tag_word(tags[2], 2), type);
 	if (strcmp(type, "str") == 0)
 		strbuf_add_json(o, value);
 	else
@@ -527,17 +574,20 @@ void stats_json_value(struct strbuf *o, const char *tags, const char *type, stru
 	strbuf_adds(o, "}}");
 }
 
-static void add_field(struct strbuf *o, size_t i, struct slice value, int form, bool desc, bool first)
+static void add_field(struct strbuf *o, size_t i, struct slice value, int form, bool desc,
+		      bool first)
 {
 	const struct info_field *f = &fields[i];
 
 	if (form == FORM_JSON) {
-		strbuf_addf(o, "%s{\"field\":{\"pos\":%zu,\"name\":\"%s\"},", first ? "" : ",", i, f->name);
+		strbuf_addf(o, "%s{\"field\":{\"pos\":%zu,\"name\":\"%s\"},", first ? "" : ",", i,
+			    f->name);
 		stats_json_value(o, f->tags, f->type, value);
 		return;
 	}
 	if (form == FORM_TYPED)
-		strbuf_addf(o, "%zu.%s.1:%s:%s:%.*s", i, f->name, f->tags, f->type, SLICE_FMT(value));
+		strbuf_addf(o, "%zu.%s.1:%s:%s:%.*s", i, f->name, f->tags, f->type,
+			    SLICE_FMT(value));
 	else
 		strbuf_addf(o, "%s: %.*s", f->name, SLICE_FMT(value));
 	if (desc)

@@ -14,24 +14,24 @@ enum { CLI_USER, CLI_OPERATOR, CLI_ADMIN };
 struct cli_client {
 	struct list node;
 	struct io io;
-	struct timer timer;      /* stats timeout, since the last byte in or out */
+	struct timer timer; /* stats timeout, since the last byte in or out */
 	struct task task;
 	struct admin_socket *sock;
-	struct strbuf in;        /* read and not yet split */
-	struct strbuf out;       /* reply not yet sent, from `sent` on */
+	struct strbuf in;  /* read and not yet split */
+	struct strbuf out; /* reply not yet sent, from `sent` on */
 	size_t sent;
 	int level;
 	uint32_t timeout_ms;
-	bool prompt;             /* interactive */
-	bool eof;                /* the client has shut its side */
-	bool quit;               /* close once everything is sent */
-	bool running;            /* req is under way (CLI_MORE or CLI_LATER) */
+	bool prompt;  /* interactive */
+	bool eof;     /* the client has shut its side */
+	bool quit;    /* close once everything is sent */
+	bool running; /* req is under way (CLI_MORE or CLI_LATER) */
 	bool later;
-	bool dead;               /* went away while CLI_LATER is open */
+	bool dead; /* went away while CLI_LATER is open */
 	struct cli_request req;
 	const struct cli_command *command;
-	char *line;              /* the line under work; words point into it */
-	char *rest;              /* what stands behind the ';' in it, NULL: nothing */
+	char *line; /* the line under work; words point into it */
+	char *rest; /* what stands behind the ';' in it, NULL: nothing */
 	char *words[64];
 };
 
@@ -56,7 +56,8 @@ struct cli_client *cli_client_of(struct cli_request *r);
 /* Argument k (0-based) or "". */
 const char *cli_arg(const struct cli_request *r, int k);
 /* One line of reply; always ends in a newline. */
-enum cli_result cli_say(struct cli_request *r, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+enum cli_result cli_say(struct cli_request *r, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 struct proxy *cli_find_backend(struct cli_request *r, const char *name);
 void command_init(void);
 

@@ -32,7 +32,8 @@ static int opt_level(struct cfg_line *l, int *i, struct bind_conf *b)
 			*i += 2;
 			return 0;
 		}
-	return cfg_error(l, *i + 1, "'level' only supports 'user', 'operator' and 'admin', not '%s'", word);
+	return cfg_error(l, *i + 1,
+			 "'level' only supports 'user', 'operator' and 'admin', not '%s'", word);
 }
 
 static int opt_expose_fd(struct cfg_line *l, int *i, struct bind_conf *b)
@@ -40,10 +41,12 @@ static int opt_expose_fd(struct cfg_line *l, int *i, struct bind_conf *b)
 	const char *word = *i + 1 < l->nwords ? l->words[*i + 1].z : "";
 
 	if (strcmp(word, "listeners") != 0)
-		return cfg_error(l, *i + 1, "'expose-fd' only supports 'listeners', not '%s'", word);
+		return cfg_error(l, *i + 1, "'expose-fd' only supports 'listeners', not '%s'",
+				 word);
 	b->expose_fd = true;
 	diag_warning_once(l->diag, "expose-fd", cfg_place(l, *i),
-			  "'expose-fd listeners' has no effect: listening sockets are not handed to a new process yet");
+			  "'expose-fd listeners' has no effect: listening sockets are not handed "
+			  "to a new process yet");
 	*i += 2;
 	return 0;
 }
@@ -52,11 +55,14 @@ static int parse_socket(struct cfg_line *l)
 {
 	struct bind_conf *b;
 
-	if (cfg_want_args(l, 1, -1, "stats socket <path>|<address>:<port>|fd@<n> [level user|operator|admin] [mode <octal>] ..."))
+	if (cfg_want_args(l, 1, -1,
+			  "stats socket <path>|<address>:<port>|fd@<n> [level user|operator|admin] "
+			  "[mode <octal>] ..."))
 		return -1;
 	b = bind_conf_new(l, cfg_arg(l, 0));
 	b->level = CLI_OPERATOR;
-	if (cfg_bind_addresses(l, l->first_arg, &b->addresses) || bind_parse_options(l, l->first_arg + 1, b))
+	if (cfg_bind_addresses(l, l->first_arg, &b->addresses) ||
+	    bind_parse_options(l, l->first_arg + 1, b))
 		return -1;
 	list_add_tail(&l->cfg->global.stats_listeners, &b->node);
 	return 0;
@@ -81,7 +87,8 @@ static int parse_maxconn(struct cfg_line *l)
 
 static const struct cfg_keyword keywords[] = {
 	{ "stats socket", CFG_GLOBAL, parse_socket, KERNEL_EXACT, NULL,
-	  "stats socket <address> [level user|operator|admin] [mode <octal>] [user|group <name>] [name <name>]",
+	  "stats socket <address> [level user|operator|admin] [mode <octal>] [user|group <name>] "
+	  "[name <name>]",
 	  "a socket for the runtime API", 0 },
 	{ "stats timeout", CFG_GLOBAL, parse_timeout, KERNEL_EXACT, NULL, "stats timeout <time>",
 	  "how long a stats socket's connection may be idle; default 10s", 0 },
@@ -90,8 +97,10 @@ static const struct cfg_keyword keywords[] = {
 };
 
 static const struct bind_option bind_options[] = {
-	{ "level", opt_level, KERNEL_EXACT, NULL, "level user|operator|admin", "what a stats socket allows" },
-	{ "expose-fd", opt_expose_fd, KERNEL_EXACT, NULL, "expose-fd listeners", "hands listening sockets over" },
+	{ "level", opt_level, KERNEL_EXACT, NULL, "level user|operator|admin",
+	  "what a stats socket allows" },
+	{ "expose-fd", opt_expose_fd, KERNEL_EXACT, NULL, "expose-fd listeners",
+	  "hands listening sockets over" },
 };
 
 /* ---- binding ---- */
@@ -122,7 +131,8 @@ static int bind_unix(const struct bind_conf *b, const struct bind_address *at, s
 			return fd;
 		err = errno;
 	} else {
-		if (snprintf(tmp, sizeof(tmp), "%s.%d.tmp", at->path, (int)getpid()) >= (int)sizeof(tmp)) {
+		if (snprintf(tmp, sizeof(tmp), "%s.%d.tmp", at->path, (int)getpid()) >=
+		    (int)sizeof(tmp)) {
 			close(fd);
 			return fail(d, b, "the path is too long for a unix socket", ENAMETOOLONG);
 		}
@@ -130,7 +140,8 @@ static int bind_unix(const struct bind_conf *b, const struct bind_address *at, s
 		unlink(tmp);
 		if (bind(fd, (struct sockaddr *)&un, len) == 0 &&
 		    (b->mode == 0 || chmod(tmp, (mode_t)b->mode) == 0) &&
-		    ((b->uid == (uint32_t)-1 && b->gid == (uint32_t)-1) || chown(tmp, b->uid, b->gid) == 0) &&
+		    ((b->uid == (uint32_t)-1 && b->gid == (uint32_t)-1) ||
+		     chown(tmp, b->uid, b->gid) == 0) &&
 		    listen(fd, 128) == 0 && rename(tmp, at->path) == 0)
 			return fd;
 		err = errno;
@@ -236,7 +247,9 @@ void socket_init(void)
 	cfg_register_bind_options(bind_options, ARRAY_SIZE(bind_options));
 }
 
-static struct start_hooks hooks = { .name = "stats socket", .open = admin_open, .control_start = admin_start };
+static struct start_hooks hooks = { .name = "stats socket",
+				    .open = admin_open,
+				    .control_start = admin_start };
 
 void admin_init(void)
 {

@@ -59,7 +59,8 @@ static void load_fe(struct stat_obj *o, const struct fe_counters *c, uint64_t no
 		highest(&conn, c[t].conn_max);
 		highest(&req, c[t].req_max);
 		o->fe_rate += last_second(c[t].sess_sec, c[t].sess_cur, c[t].sess_prev, now_ms);
-		o->fe_conn_rate += last_second(c[t].conn_sec, c[t].conn_cur, c[t].conn_prev, now_ms);
+		o->fe_conn_rate +=
+			last_second(c[t].conn_sec, c[t].conn_cur, c[t].conn_prev, now_ms);
 		o->fe_req_rate += last_second(c[t].req_sec, c[t].req_cur, c[t].req_prev, now_ms);
 	}
 	highest(&sess, o->fe_rate);
@@ -131,8 +132,8 @@ static void add_kernel_parts(struct stat_obj *o)
 			add_kernel(o, s->kernel);
 }
 
-void stat_obj_load(struct stat_obj *o, enum stat_type type, struct proxy *px, struct server *s, struct bind_conf *b,
-		   unsigned int flags)
+void stat_obj_load(struct stat_obj *o, enum stat_type type, struct proxy *px, struct server *s,
+		   struct bind_conf *b, unsigned int flags)
 {
 	uint64_t now_ms = this_loop ? this_loop->now_ms : 0;
 
@@ -212,13 +213,15 @@ bool stat_walk_next(struct stat_walk *w, struct stat_obj *o)
 			break;
 		case STAGE_PROXY:
 			w->stage = STAGE_SERVERS;
-			if ((w->px->caps & PX_FRONTEND) && (w->mask & STAT_WANT_FE) && w->sid <= 0) {
+			if ((w->px->caps & PX_FRONTEND) && (w->mask & STAT_WANT_FE) &&
+			    w->sid <= 0) {
 				stat_obj_load(o, STAT_FE, w->px, NULL, NULL, w->flags);
 				return true;
 			}
 			break;
 		case STAGE_SERVERS:
-			if ((w->px->caps & PX_BACKEND) && (w->mask & STAT_WANT_SRV) && next_server(w, o))
+			if ((w->px->caps & PX_BACKEND) && (w->mask & STAT_WANT_SRV) &&
+			    next_server(w, o))
 				return true;
 			w->stage = STAGE_BACKEND;
 			break;
@@ -298,7 +301,8 @@ static void write_column(struct strbuf *out, const struct stat_obj *o, size_t i)
 	if (i < core_column_count)
 		core_column_write(out, &core_columns[i], o);
 	else
-		module_columns[i - core_column_count]->write(out, (int)o->type, o->px, o->srv, o->bind);
+		module_columns[i - core_column_count]->write(out, (int)o->type, o->px, o->srv,
+							     o->bind);
 }
 
 void stats_csv_line(struct strbuf *out, const struct stat_obj *o)
@@ -329,16 +333,18 @@ static struct column_view view(size_t i)
 	const struct stat_column *m;
 
 	if (i < core_column_count)
-		return (struct column_view){ core_columns[i].name, core_columns[i].tags, core_columns[i].type,
-					     core_columns[i].help, i };
+		return (struct column_view){ core_columns[i].name, core_columns[i].tags,
+					     core_columns[i].type, core_columns[i].help, i };
 	m = module_columns[i - core_column_count];
-	return (struct column_view){ m->name, m->tags ? m->tags : "MCP", m->type ? m->type : "u64", m->help ? m->help : "",
-				     i + 1 };
+	return (struct column_view){ m->name, m->tags ? m->tags : "MCP", m->type ? m->type : "u64",
+				     m->help ? m->help : "", i + 1 };
 }
 
 static void typed_obj(struct strbuf *out, const struct stat_obj *o, bool desc)
 {
-	static const char letters[] = { [STAT_FE] = 'F', [STAT_BE] = 'B', [STAT_SRV] = 'S', [STAT_LISTENER] = 'L' };
+	static const char letters[] = {
+		[STAT_FE] = 'F', [STAT_BE] = 'B', [STAT_SRV] = 'S', [STAT_LISTENER] = 'L'
+	};
 	struct strbuf value = STRBUF_INIT;
 
 	for (size_t i = 0; i < core_column_count + nmodule_columns; i++) {
@@ -349,7 +355,8 @@ static void typed_obj(struct strbuf *out, const struct stat_obj *o, bool desc)
 		if (!value.n)
 			continue;
 		strbuf_addf(out, "%c.%u.%u.%zu.%s.1:%s:%s:%s", letters[o->type], o->px->uuid,
-			    o->type == STAT_SRV ? o->srv->puid : 0, v.pos, v.name, v.tags, v.type, strbuf_z(&value));
+			    o->type == STAT_SRV ? o->srv->puid : 0, v.pos, v.name, v.tags, v.type,
+			    strbuf_z(&value));
 		if (desc)
 			strbuf_addf(out, ":\"%s\"", v.help);
 		strbuf_addc(out, '\n');
@@ -371,8 +378,11 @@ void stats_json_line(struct strbuf *out, const struct stat_obj *o, bool first_ob
 		write_column(&value, o, i);
 		if (!value.n)
 			continue;
-		strbuf_addf(out, "%s{\"objType\":\"%s\",\"proxyId\":%u,\"id\":%u,\"field\":{\"pos\":%zu,\"name\":\"%s\"},",
-			    first ? "" : ",", kinds[o->type], o->px->uuid, o->type == STAT_SRV ? o->srv->puid : 0, v.pos, v.name);
+		strbuf_addf(out,
+			    "%s{\"objType\":\"%s\",\"proxyId\":%u,\"id\":%u,\"field\":{\"pos\":%zu,"
+			    "\"name\":\"%s\"},",
+			    first ? "" : ",", kinds[o->type], o->px->uuid,
+			    o->type == STAT_SRV ? o->srv->puid : 0, v.pos, v.name);
 		stats_json_value(out, v.tags, v.type, strbuf_slice(&value));
 		first = false;
 	}
@@ -498,10 +508,13 @@ static void clear_one(void *counters, size_t bytes, bool all, const size_t *max,
 
 static void clear_in_thread(struct loop *l, void *arg)
 {
-	static const size_t fe_max[] = { offsetof(struct fe_counters, sess_max), offsetof(struct fe_counters, conn_max),
+	static const size_t fe_max[] = { offsetof(struct fe_counters, sess_max),
+					 offsetof(struct fe_counters, conn_max),
 					 offsetof(struct fe_counters, req_max) };
-	static const size_t be_max[] = { offsetof(struct be_counters, sess_max), offsetof(struct be_counters, q_time_max),
-					 offsetof(struct be_counters, c_time_max), offsetof(struct be_counters, d_time_max),
+	static const size_t be_max[] = { offsetof(struct be_counters, sess_max),
+					 offsetof(struct be_counters, q_time_max),
+					 offsetof(struct be_counters, c_time_max),
+					 offsetof(struct be_counters, d_time_max),
 					 offsetof(struct be_counters, t_time_max) };
 	bool all = ((struct cli_request *)arg)->num[0];
 	struct proxy *px;
@@ -509,12 +522,15 @@ static void clear_in_thread(struct loop *l, void *arg)
 
 	list_for_each_entry(px, &config->proxies, node) {
 		if (px->fe_count)
-			clear_one(&px->fe_count[l->tid], sizeof(*px->fe_count), all, fe_max, ARRAY_SIZE(fe_max));
+			clear_one(&px->fe_count[l->tid], sizeof(*px->fe_count), all, fe_max,
+				  ARRAY_SIZE(fe_max));
 		if (px->be_count)
-			clear_one(&px->be_count[l->tid], sizeof(*px->be_count), all, be_max, ARRAY_SIZE(be_max));
+			clear_one(&px->be_count[l->tid], sizeof(*px->be_count), all, be_max,
+				  ARRAY_SIZE(be_max));
 		list_for_each_entry(s, &px->servers, node)
 			if (s->count)
-				clear_one(&s->count[l->tid], sizeof(*s->count), all, be_max, ARRAY_SIZE(be_max));
+				clear_one(&s->count[l->tid], sizeof(*s->count), all, be_max,
+					  ARRAY_SIZE(be_max));
 	}
 }
 
@@ -570,13 +586,15 @@ static enum cli_result run_clear(struct cli_request *r)
 
 static enum cli_result run_clear_all(struct cli_request *r)
 {
-	return cli_client_of(r)->level < CLI_ADMIN ? cli_say(r, "Permission denied") : clear_counters(r, true);
+	return cli_client_of(r)->level < CLI_ADMIN ? cli_say(r, "Permission denied")
+						   : clear_counters(r, true);
 }
 
 static const struct cli_command rows[] = {
 	{ "show stat", CLI_USER, run_stat, "show stat [desc|json|no-maint|typed|up]*",
 	  "report counters for each proxy and server" },
-	{ "clear counters", CLI_OPERATOR, run_clear, "clear counters [all]", "clear max statistics counters (or all counters)" },
+	{ "clear counters", CLI_OPERATOR, run_clear, "clear counters [all]",
+	  "clear max statistics counters (or all counters)" },
 	{ "clear counters all", CLI_OPERATOR, run_clear_all, NULL, NULL },
 };
 

@@ -11,8 +11,18 @@
 
 enum stat_type { STAT_FE, STAT_BE, STAT_SRV, STAT_LISTENER };
 /* `show stat` masks and page options */
-enum { STAT_WANT_FE = 1, STAT_WANT_BE = 2, STAT_WANT_SRV = 4, STAT_WANT_LISTENER = 8, STAT_WANT_ALL = 15 };
-enum { STAT_HIDE_DOWN = 1, STAT_HIDE_MAINT = 2, STAT_LEGENDS = 4 /* addresses, cookies, algorithms, last words of checks */ };
+enum {
+	STAT_WANT_FE = 1,
+	STAT_WANT_BE = 2,
+	STAT_WANT_SRV = 4,
+	STAT_WANT_LISTENER = 8,
+	STAT_WANT_ALL = 15
+};
+enum {
+	STAT_HIDE_DOWN = 1,
+	STAT_HIDE_MAINT = 2,
+	STAT_LEGENDS = 4 /* addresses, cookies, algorithms, last words of checks */
+};
 
 struct stat_obj {
 	enum stat_type type;
@@ -21,13 +31,13 @@ struct stat_obj {
 	struct bind_conf *bind;
 	unsigned int flags;
 	struct fe_counters fe;
-	struct be_counters be;       /* of the backend, or of the server */
-	uint64_t kernel_flows, kernel_flows_max; /* counted in scur and smax */
+	struct be_counters be;                                /* of the backend, or of the server */
+	uint64_t kernel_flows, kernel_flows_max;              /* counted in scur and smax */
 	uint64_t fe_rate, fe_conn_rate, fe_req_rate, be_rate; /* last second */
 };
 /* Sums the counters. */
-void stat_obj_load(struct stat_obj *o, enum stat_type type, struct proxy *px, struct server *s, struct bind_conf *b,
-		   unsigned int flags);
+void stat_obj_load(struct stat_obj *o, enum stat_type type, struct proxy *px, struct server *s,
+		   struct bind_conf *b, unsigned int flags);
 /* Column @name as text behind @out; empty when the object does not have it. */
 void stat_column_write(struct strbuf *out, const struct stat_obj *o, const char *name);
 
@@ -39,8 +49,8 @@ struct stat_walk {
 	int stage;
 	bool done;
 	/* what is wanted */
-	struct proxy *only;          /* NULL: all */
-	int mask, sid;               /* sid -1: any */
+	struct proxy *only; /* NULL: all */
+	int mask, sid;      /* sid -1: any */
 	unsigned int flags;
 };
 /* The next object; false at the end. */

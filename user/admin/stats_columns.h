@@ -10,12 +10,12 @@
 enum stat_src_kind { SRC_NONE, SRC_FE, SRC_BE, SRC_FE_HTTP, SRC_BE_HTTP, SRC_FN };
 struct stat_src {
 	enum stat_src_kind kind;
-	size_t offset;               /* in struct fe_counters or be_counters */
+	size_t offset; /* in struct fe_counters or be_counters */
 	void (*write)(struct strbuf *out, const struct stat_obj *o);
 };
 struct core_column {
 	const char *name, *tags, *type;
-	struct stat_src src[3];      /* frontend, backend, server: enum stat_type */
+	struct stat_src src[3]; /* frontend, backend, server: enum stat_type */
 	const char *help;
 };
 extern const struct core_column core_columns[];

@@ -13,8 +13,19 @@
 
 /* Numbers as in `show servers state` (srv_check_status); names and words in check_status_rows. */
 enum check_status {
-	CHECK_UNKNOWN = 0, CHECK_INI = 1, CHECK_SOCKERR = 5, CHECK_L4OK = 6, CHECK_L4TOUT = 7, CHECK_L4CON = 8, CHECK_L6OK = 9,
-	CHECK_L6TOUT = 10, CHECK_L6RSP = 11, CHECK_L7TOUT = 12, CHECK_L7RSP = 13, CHECK_L7OK = 15, CHECK_L7OKC = 16,
+	CHECK_UNKNOWN = 0,
+	CHECK_INI = 1,
+	CHECK_SOCKERR = 5,
+	CHECK_L4OK = 6,
+	CHECK_L4TOUT = 7,
+	CHECK_L4CON = 8,
+	CHECK_L6OK = 9,
+	CHECK_L6TOUT = 10,
+	CHECK_L6RSP = 11,
+	CHECK_L7TOUT = 12,
+	CHECK_L7RSP = 13,
+	CHECK_L7OK = 15,
+	CHECK_L7OKC = 16,
 	CHECK_L7STS = 17,
 };
 enum check_result { CHECK_NEUTRAL = 0, CHECK_FAILED = 2, CHECK_PASSED = 3, CHECK_CONDPASS = 4 };
@@ -25,7 +36,7 @@ struct check;
 enum check_verdict { CHECK_MORE, CHECK_SAID };
 
 struct check_type {
-	const char *name;            /* "tcp", "httpchk" */
+	const char *name; /* "tcp", "httpchk" */
 	/* The connection stands: what to send. NULL: the connection itself proves it (L4OK). */
 	void (*request)(const struct check *c, struct strbuf *out);
 	/* Judges all that came so far; @eof: no more will. Says the verdict with check_say(). */
@@ -38,10 +49,10 @@ void check_set_type(struct proxy *px, const struct check_type *t);
 /* What a server line says. */
 struct check_conf {
 	bool enabled, addr_set, shutdown_sessions;
-	struct addr addr;            /* `addr`, and the port of `port` */
+	struct addr addr;                              /* `addr`, and the port of `port` */
 	uint32_t inter_ms, fastinter_ms, downinter_ms; /* 0: not said */
 	int rise, fall;
-	struct check *check;         /* NULL: never checked */
+	struct check *check; /* NULL: never checked */
 };
 struct check_conf *check_conf_of(const struct server *s);
 
@@ -50,24 +61,28 @@ struct check {
 	struct server *srv;
 	struct check_conf *conf;
 	const struct check_type *type;
-	struct timer timer;          /* next start, or the present one's deadline */
+	struct timer timer; /* next start, or the present one's deadline */
 	struct conn conn;
 	struct strbuf in, out;
 	size_t sent;
 	uint64_t started_us;
-	bool enabled;                /* `disable health` clears it */
+	bool enabled; /* `disable health` clears it */
 	bool running, eof;
-	uint8_t status, result;      /* of the last one that ended */
-	int code;                    /* status code, 0: none */
-	uint32_t duration_ms;        /* of the last one */
-	char info[96];               /* last words from the network: "Connection refused" */
-	char why[256];               /* server.live.change_cause points here */
+	uint8_t status, result; /* of the last one that ended */
+	int code;               /* status code, 0: none */
+	uint32_t duration_ms;   /* of the last one */
+	char info[96];          /* last words from the network: "Connection refused" */
+	char why[256];          /* server.live.change_cause points here */
 };
 
 /* The verdict on the check that runs. @info: words for the log, may be NULL. */
 enum check_verdict check_say(struct check *c, enum check_status st, int code, const char *info);
 
-struct check_status_row { uint8_t status; const char *name, *text; uint8_t result; };
+struct check_status_row {
+	uint8_t status;
+	const char *name, *text;
+	uint8_t result;
+};
 const struct check_status_row *check_status_row(int status);
 /* The running check of @s, NULL without. */
 struct check *check_of(const struct server *s);

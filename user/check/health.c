@@ -18,7 +18,8 @@ static void write_why(struct check *c)
 	const struct check_status_row *row = check_status_row(c->status);
 	int n = snprintf(c->why, sizeof(c->why), "%s", row->text);
 
-	if (c->code && (c->status == CHECK_L7OK || c->status == CHECK_L7OKC || c->status == CHECK_L7STS))
+	if (c->code &&
+	    (c->status == CHECK_L7OK || c->status == CHECK_L7OKC || c->status == CHECK_L7STS))
 		n += snprintf(c->why + n, sizeof(c->why) - (size_t)n, ", code: %d", c->code);
 	if (c->info[0])
 		n += snprintf(c->why + n, sizeof(c->why) - (size_t)n, ", info: \"%s\"", c->info);
@@ -33,10 +34,12 @@ static void say_check(struct check *c, bool passed)
 	bool up = health >= rise;
 	char line[512];
 
-	snprintf(line, sizeof(line), "Health check for %sserver %s/%s %s%s, reason: %s, status: %d/%d %s.",
-		 s->backup ? "backup " : "", s->px->name, s->name, c->result == CHECK_CONDPASS ? "conditionally " : "",
-		 passed ? "succeeded" : "failed", c->why, up ? health - rise + 1 : health, up ? fall : rise,
-		 up ? "UP" : "DOWN");
+	snprintf(line, sizeof(line),
+		 "Health check for %sserver %s/%s %s%s, reason: %s, status: %d/%d %s.",
+		 s->backup ? "backup " : "", s->px->name, s->name,
+		 c->result == CHECK_CONDPASS ? "conditionally " : "",
+		 passed ? "succeeded" : "failed", c->why, up ? health - rise + 1 : health,
+		 up ? fall : rise, up ? "UP" : "DOWN");
 	server_say(s->px, SAY_NOTICE, line);
 }
 
@@ -49,7 +52,8 @@ static void went_down(struct check *c)
 void health_note(struct check *c, enum check_status st, int code, const char *info)
 {
 	struct server *s = c->srv;
-	int health = atomic_load(&s->live.health), full = c->conf->rise + c->conf->fall - 1, was = health;
+	int health = atomic_load(&s->live.health), full = c->conf->rise + c->conf->fall - 1,
+	    was = health;
 	bool changed = c->status != st, passed, report, logged;
 	const char *words;
 
@@ -122,7 +126,8 @@ static void on_server_changed(struct server *s, unsigned int events)
 		if (c)
 			check_stop(c);
 		atomic_store(&s->live.health, 0);
-	} else if (c && c->enabled && !atomic_load(&s->live.health) && atomic_load(&s->live.oper) != SRV_STOPPED) {
+	} else if (c && c->enabled && !atomic_load(&s->live.health) &&
+		   atomic_load(&s->live.oper) != SRV_STOPPED) {
 		atomic_store(&s->live.health, c->conf->rise);
 		if (!c->running)
 			check_schedule(c, 0);

@@ -14,7 +14,6 @@
 
 #define ANSWER_MAX 65536
 
-
 /* ---- the end of a check ---- */
 
 static void close_check(struct check *c)
@@ -125,7 +124,8 @@ static void on_established(struct check *c)
 		return;
 	}
 	if (c->srv->px->timeout.check)
-		timer_set(&control_loop, &c->timer, control_loop.now_ms + c->srv->px->timeout.check);
+		timer_set(&control_loop, &c->timer,
+			  control_loop.now_ms + c->srv->px->timeout.check);
 	c->type->request(c, &c->out);
 }
 
@@ -195,8 +195,12 @@ static void start(struct check *c)
 	err = conn_connect(&c->conn, &to, s->path, s->source ? s->source : s->px->source,
 			   s->transport ? s->transport : &transport_plain, on_ready, c);
 	if (err)
-		finish(c, err == -ECONNREFUSED || err == -ENETUNREACH || err == -EHOSTUNREACH || err == -ENOENT ? CHECK_L4CON :
-		       CHECK_SOCKERR, 0, strerror(-err));
+		finish(c,
+		       err == -ECONNREFUSED || err == -ENETUNREACH || err == -EHOSTUNREACH ||
+				       err == -ENOENT
+			       ? CHECK_L4CON
+			       : CHECK_SOCKERR,
+		       0, strerror(-err));
 }
 
 static void on_timer(struct timer *t)
@@ -291,8 +295,11 @@ static void make_checks(struct config *cfg, struct diag *d)
 			if (!f->enabled)
 				continue;
 			if (s->port_is_offset && !f->addr.port)
-				diag_error(d, s->at, "server '%s': has neither service port nor check port: add 'port <port>' for "
-					   "the check", s->name);
+				diag_error(d, s->at,
+					   "server '%s': has neither service port nor check port: "
+					   "add 'port <port>' for "
+					   "the check",
+					   s->name);
 			check_new(s);
 		}
 }

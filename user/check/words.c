@@ -18,11 +18,14 @@ static void server_part_init(void *mem)
 	f->fall = 3;
 }
 
-struct ext check_server_ext = { .name = "check", .bytes = sizeof(struct check_conf), .init = server_part_init };
+struct ext check_server_ext = { .name = "check",
+				.bytes = sizeof(struct check_conf),
+				.init = server_part_init };
 struct ext check_proxy_ext = { .name = "check", .bytes = sizeof(struct check_proxy) };
 
 /* Connecting is the whole check. */
-const struct check_type check_tcp = { .name = "tcp", .help = "the server accepts a TCP connection" };
+const struct check_type check_tcp = { .name = "tcp",
+				      .help = "the server accepts a TCP connection" };
 
 void check_set_type(struct proxy *px, const struct check_type *t)
 {
@@ -48,7 +51,9 @@ static int opt_time(struct cfg_line *l, int *i, uint32_t *to)
 	const char *z = value(l, *i);
 
 	if (parse_time_ms(slice_z(z), to) || !*to)
-		return cfg_error(l, *i + 1, "'%s' wants a time above 0 such as 2s or 500ms, not '%s'", l->words[*i].z, z);
+		return cfg_error(l, *i + 1,
+				 "'%s' wants a time above 0 such as 2s or 500ms, not '%s'",
+				 l->words[*i].z, z);
 	*i += 2;
 	return 0;
 }
@@ -59,7 +64,8 @@ static int opt_count(struct cfg_line *l, int *i, int *to)
 	int64_t n;
 
 	if (parse_i64(slice_z(z), 1, 1000000, &n))
-		return cfg_error(l, *i + 1, "'%s' wants a number of checks from 1 on, not '%s'", l->words[*i].z, z);
+		return cfg_error(l, *i + 1, "'%s' wants a number of checks from 1 on, not '%s'",
+				 l->words[*i].z, z);
 	*to = (int)n;
 	*i += 2;
 	return 0;
@@ -134,7 +140,9 @@ static int opt_addr(struct cfg_line *l, int *i, struct server *s)
 static int opt_on_marked_down(struct cfg_line *l, int *i, struct server *s)
 {
 	if (strcmp(value(l, *i), "shutdown-sessions") != 0)
-		return cfg_error(l, *i + 1, "'on-marked-down' only takes 'shutdown-sessions', not '%s'", value(l, *i));
+		return cfg_error(l, *i + 1,
+				 "'on-marked-down' only takes 'shutdown-sessions', not '%s'",
+				 value(l, *i));
 	conf_of(s)->shutdown_sessions = true;
 	*i += 2;
 	return 0;
@@ -142,15 +150,24 @@ static int opt_on_marked_down(struct cfg_line *l, int *i, struct server *s)
 
 static const struct server_option options[] = {
 	{ "check", opt_check, KERNEL_EXACT, NULL, "check", "Checks the server's health." },
-	{ "no-check", opt_no_check, KERNEL_EXACT, NULL, "no-check", "Takes back an inherited 'check'." },
-	{ "inter", opt_inter, KERNEL_EXACT, NULL, "inter <time>", "Time between two checks; default 2s." },
-	{ "fastinter", opt_fastinter, KERNEL_EXACT, NULL, "fastinter <time>", "The same while the state may be changing." },
-	{ "downinter", opt_downinter, KERNEL_EXACT, NULL, "downinter <time>", "The same while the server is down." },
-	{ "rise", opt_rise, KERNEL_EXACT, NULL, "rise <count>", "Passed checks that bring a server up; default 2." },
-	{ "fall", opt_fall, KERNEL_EXACT, NULL, "fall <count>", "Failed checks that take a server down; default 3." },
-	{ "port", opt_port, KERNEL_EXACT, NULL, "port <port>", "The port to check, if it is not the service's." },
-	{ "addr", opt_addr, KERNEL_EXACT, NULL, "addr <ip>[:<port>]", "The address to check, if it is not the server's." },
-	{ "on-marked-down", opt_on_marked_down, KERNEL_EXACT, NULL, "on-marked-down shutdown-sessions",
+	{ "no-check", opt_no_check, KERNEL_EXACT, NULL, "no-check",
+	  "Takes back an inherited 'check'." },
+	{ "inter", opt_inter, KERNEL_EXACT, NULL, "inter <time>",
+	  "Time between two checks; default 2s." },
+	{ "fastinter", opt_fastinter, KERNEL_EXACT, NULL, "fastinter <time>",
+	  "The same while the state may be changing." },
+	{ "downinter", opt_downinter, KERNEL_EXACT, NULL, "downinter <time>",
+	  "The same while the server is down." },
+	{ "rise", opt_rise, KERNEL_EXACT, NULL, "rise <count>",
+	  "Passed checks that bring a server up; default 2." },
+	{ "fall", opt_fall, KERNEL_EXACT, NULL, "fall <count>",
+	  "Failed checks that take a server down; default 3." },
+	{ "port", opt_port, KERNEL_EXACT, NULL, "port <port>",
+	  "The port to check, if it is not the service's." },
+	{ "addr", opt_addr, KERNEL_EXACT, NULL, "addr <ip>[:<port>]",
+	  "The address to check, if it is not the server's." },
+	{ "on-marked-down", opt_on_marked_down, KERNEL_EXACT, NULL,
+	  "on-marked-down shutdown-sessions",
 	  "What happens to connections when the server goes down." },
 };
 
@@ -187,13 +204,14 @@ static int parse_max_spread(struct cfg_line *l)
 }
 
 static const struct cfg_keyword keywords[] = {
-	{ "option log-health-checks", CFG_DEFAULTS | CFG_BACKEND, parse_log_health, KERNEL_EXACT, NULL,
-	  "option log-health-checks", "Logs every change of a check's result, not only of the server's state.",
+	{ "option log-health-checks", CFG_DEFAULTS | CFG_BACKEND, parse_log_health, KERNEL_EXACT,
+	  NULL, "option log-health-checks",
+	  "Logs every change of a check's result, not only of the server's state.",
 	  CFG_CAN_NEGATE },
 	{ "spread-checks", CFG_GLOBAL, parse_spread, KERNEL_EXACT, NULL, "spread-checks <0..50>",
 	  "Randomness of check intervals in percent.", 0 },
-	{ "max-spread-checks", CFG_GLOBAL, parse_max_spread, KERNEL_EXACT, NULL, "max-spread-checks <time>",
-	  "The first checks start within this time.", 0 },
+	{ "max-spread-checks", CFG_GLOBAL, parse_max_spread, KERNEL_EXACT, NULL,
+	  "max-spread-checks <time>", "The first checks start within this time.", 0 },
 };
 
 void check_words_init(void)

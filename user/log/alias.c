@@ -111,25 +111,32 @@ static const struct addr *server_address(const struct log_ctx *c)
 	if (c->stream && c->stream->srv) {
 		server_addr(c->stream->srv, &a);
 		if (c->stream->srv->port_is_offset && c->sess)
-			a.port = (uint16_t)(session_dst(c->sess)->port + c->stream->srv->port_offset);
+			a.port = (uint16_t)(session_dst(c->sess)->port +
+					    c->stream->srv->port_offset);
 	}
 	return &a;
 }
 
-#define ADDR_ALIAS(fn, get)                                                                                    \
-	static void fn##_ip(struct strbuf *o, const struct log_ctx *c) { write_ip(o, get(c)); }                \
-	static void fn##_ip_x(struct strbuf *o, const struct log_ctx *c) { write_ip_hex(o, get(c)); }          \
-	static void fn##_port(struct strbuf *o, const struct log_ctx *c)                                       \
-	{                                                                                                      \
-		const struct addr *a = get(c);                                                                 \
-		if (a->family != ADDR_NONE)                                                                    \
-			strbuf_add_u64(o, port_of(a, c->sess));                                                \
-	}                                                                                                      \
-	static void fn##_port_x(struct strbuf *o, const struct log_ctx *c)                                     \
-	{                                                                                                      \
-		const struct addr *a = get(c);                                                                 \
-		if (a->family != ADDR_NONE)                                                                    \
-			strbuf_addf(o, "%04X", port_of(a, c->sess));                                           \
+#define ADDR_ALIAS(fn, get)                                                \
+	static void fn##_ip(struct strbuf *o, const struct log_ctx *c)     \
+	{                                                                  \
+		write_ip(o, get(c));                                       \
+	}                                                                  \
+	static void fn##_ip_x(struct strbuf *o, const struct log_ctx *c)   \
+	{                                                                  \
+		write_ip_hex(o, get(c));                                   \
+	}                                                                  \
+	static void fn##_port(struct strbuf *o, const struct log_ctx *c)   \
+	{                                                                  \
+		const struct addr *a = get(c);                             \
+		if (a->family != ADDR_NONE)                                \
+			strbuf_add_u64(o, port_of(a, c->sess));            \
+	}                                                                  \
+	static void fn##_port_x(struct strbuf *o, const struct log_ctx *c) \
+	{                                                                  \
+		const struct addr *a = get(c);                             \
+		if (a->family != ADDR_NONE)                                \
+			strbuf_addf(o, "%04X", port_of(a, c->sess));       \
 	}
 ADDR_ALIAS(client, client_addr)
 ADDR_ALIAS(front, front_addr)
@@ -215,7 +222,9 @@ static void write_Tc(struct strbuf *o, const struct log_ctx *c)
 {
 	const struct stream *s = c->stream;
 
-	write_timer(o, s && s->t.connected ? since_start(s, s->t.connected) - since_start(s, s->t.queue_done) : -1);
+	write_timer(o, s && s->t.connected
+			       ? since_start(s, s->t.connected) - since_start(s, s->t.queue_done)
+			       : -1);
 }
 
 static void write_Td(struct strbuf *o, const struct log_ctx *c)
@@ -244,7 +253,9 @@ static uint32_t process_conns(void)
 
 	if (config)
 		list_for_each_entry(px, &config->proxies, node)
-			n += px->caps & PX_FRONTEND ? atomic_load_explicit(&px->fe_conns, memory_order_relaxed) : 0;
+			n += px->caps & PX_FRONTEND
+				     ? atomic_load_explicit(&px->fe_conns, memory_order_relaxed)
+				     : 0;
 	return n;
 }
 
@@ -402,7 +413,8 @@ static const struct log_alias rows[] = {
 	{ "Td", write_Td, .numeric = true, .help = "ms of data transfer" },
 	{ "Th", write_Th, .numeric = true, .help = "ms of handshakes below the protocol" },
 	{ "Tl", write_Tl, .numeric = true, .help = "accept date, local time with zone" },
-	{ "Ts", write_Ts, .write_hex = write_Ts_x, .numeric = true, .help = "accept date, seconds since 1970" },
+	{ "Ts", write_Ts, .write_hex = write_Ts_x, .numeric = true,
+	  .help = "accept date, seconds since 1970" },
 	{ "Tt", write_Tt, .numeric = true, .help = "ms from accept to the end" },
 	{ "Tu", write_Tt, .numeric = true, .help = "ms as the client saw it" },
 	{ "Tw", write_Tw, .numeric = true, .help = "ms in queues, -1: never reached one" },
@@ -411,24 +423,29 @@ static const struct log_alias rows[] = {
 	{ "b", write_b, .help = "backend" },
 	{ "bc", write_bc, .numeric = true, .help = "connections of the backend" },
 	{ "bi", source_ip, .write_hex = source_ip_x, .help = "source address towards the server" },
-	{ "bp", source_port, .write_hex = source_port_x, .numeric = true, .help = "source port towards the server" },
+	{ "bp", source_port, .write_hex = source_port_x, .numeric = true,
+	  .help = "source port towards the server" },
 	{ "bq", write_bq, .numeric = true, .help = "requests in front in the backend's queue" },
 	{ "ci", client_ip, .write_hex = client_ip_x, .help = "client address" },
 	{ "cp", client_port, .write_hex = client_port_x, .numeric = true, .help = "client port" },
 	{ "f", write_f, .help = "frontend" },
 	{ "fc", write_fc, .numeric = true, .help = "connections of the frontend" },
 	{ "fi", front_ip, .write_hex = front_ip_x, .help = "address the client connected to" },
-	{ "fp", front_port, .write_hex = front_port_x, .numeric = true, .help = "port the client connected to" },
+	{ "fp", front_port, .write_hex = front_port_x, .numeric = true,
+	  .help = "port the client connected to" },
 	{ "ft", write_ft, .help = "frontend, with '~' behind it for TLS" },
 	{ "hr", write_nothing, .may_be_empty = true, .help = "captured request headers" },
-	{ "hrl", write_nothing, .may_be_empty = true, .help = "captured request headers, one field each" },
+	{ "hrl", write_nothing, .may_be_empty = true,
+	  .help = "captured request headers, one field each" },
 	{ "hs", write_nothing, .may_be_empty = true, .help = "captured response headers" },
-	{ "hsl", write_nothing, .may_be_empty = true, .help = "captured response headers, one field each" },
+	{ "hsl", write_nothing, .may_be_empty = true,
+	  .help = "captured response headers, one field each" },
 	{ "lc", write_lc, .numeric = true, .help = "lines the frontend has logged" },
 	{ "ms", write_ms, .numeric = true, .help = "milliseconds of the accept date" },
 	{ "pid", write_pid, .write_hex = write_pid_x, .numeric = true, .help = "process id" },
 	{ "rc", write_rc, .numeric = true, .help = "retries, '+' in front when redispatched" },
-	{ "rt", write_rt, .write_hex = write_rt_x, .numeric = true, .help = "number of the request or TCP session" },
+	{ "rt", write_rt, .write_hex = write_rt_x, .numeric = true,
+	  .help = "number of the request or TCP session" },
 	{ "s", write_s, .help = "server, <NOSRV> without one" },
 	{ "sc", write_sc, .numeric = true, .help = "connections of the server" },
 	{ "si", server_ip, .write_hex = server_ip_x, .help = "server address" },

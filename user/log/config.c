@@ -12,11 +12,14 @@ struct ext log_ext = { .name = "log", .bytes = sizeof(struct log_proxy_part) };
 
 /* Predefined formats, manual 8.2. */
 static const char default_format[] = "Connect from %ci:%cp to %fi:%fp (%f/";
-static const char tcp_format[] = "%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq";
-static const char http_format[] = "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc "
-				  "%sq/%bq %hr %hs %{+Q}r";
-static const char clf_format[] = "%{+Q}o %{-Q}ci - - [%trg] %r %ST %B \"\" \"\" %cp %ms %ft %b %s %TR %Tw %Tc %Tr %Ta "
-				 "%tsc %ac %fc %bc %sc %rc %sq %bq %CC %CS %hrl %hsl";
+static const char tcp_format[] =
+	"%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq";
+static const char http_format[] =
+	"%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc "
+	"%sq/%bq %hr %hs %{+Q}r";
+static const char clf_format[] =
+	"%{+Q}o %{-Q}ci - - [%trg] %r %ST %B \"\" \"\" %cp %ms %ft %b %s %TR %Tw %Tc %Tr %Ta "
+	"%tsc %ac %fc %bc %sc %rc %sq %bq %CC %CS %hrl %hsl";
 
 struct log_proxy_part *log_part(const struct proxy *px)
 {
@@ -71,7 +74,9 @@ static int parse_log(struct cfg_line *l)
 		return parse_no_log(l);
 	if (strcmp(cfg_arg(l, 0), "global") == 0 && cfg_argc(l) == 1) {
 		if (!l->px)
-			return cfg_error(l, l->first_arg, "log: 'global' stands for this section's targets; here name one");
+			return cfg_error(
+				l, l->first_arg,
+				"log: 'global' stands for this section's targets; here name one");
 		log_part(l->px)->use_global = l->px->log_global = true;
 		return 0;
 	}
@@ -106,7 +111,8 @@ static int parse_send_hostname(struct cfg_line *l)
 		return -1;
 	if (!cfg_argc(l))
 		gethostname(name, sizeof(name) - 1);
-	l->cfg->global.log_send_hostname = arena_strdup(l->arena, cfg_argc(l) ? cfg_arg(l, 0) : name);
+	l->cfg->global.log_send_hostname =
+		arena_strdup(l->arena, cfg_argc(l) ? cfg_arg(l, 0) : name);
 	return 0;
 }
 
@@ -132,17 +138,20 @@ static int parse_format_line(struct cfg_line *l, struct log_source *to, const ch
 static int parse_log_format(struct cfg_line *l)
 {
 	l->px->options &= ~(PX_O_TCPLOG | PX_O_HTTPLOG | PX_O_CLFLOG);
-	return parse_format_line(l, &log_part(l->px)->format, "log-format <text, spaces escaped or quoted>");
+	return parse_format_line(l, &log_part(l->px)->format,
+				 "log-format <text, spaces escaped or quoted>");
 }
 
 static int parse_log_format_sd(struct cfg_line *l)
 {
-	return parse_format_line(l, &log_part(l->px)->sd, "log-format-sd <text, spaces escaped or quoted>");
+	return parse_format_line(l, &log_part(l->px)->sd,
+				 "log-format-sd <text, spaces escaped or quoted>");
 }
 
 static int parse_error_format(struct cfg_line *l)
 {
-	return parse_format_line(l, &log_part(l->px)->error, "error-log-format <text, spaces escaped or quoted>");
+	return parse_format_line(l, &log_part(l->px)->error,
+				 "error-log-format <text, spaces escaped or quoted>");
 }
 
 static void set_options(struct cfg_line *l, uint32_t bits)
@@ -172,20 +181,21 @@ static int parse_httplog(struct cfg_line *l)
 	if (cfg_want_args(l, 0, 1, "option httplog [clf]"))
 		return -1;
 	if (cfg_argc(l) && !clf)
-		return cfg_error(l, l->first_arg, "option httplog: only 'clf' may follow, not '%s'", cfg_arg(l, 0));
+		return cfg_error(l, l->first_arg, "option httplog: only 'clf' may follow, not '%s'",
+				 cfg_arg(l, 0));
 	l->px->options &= ~(PX_O_TCPLOG | PX_O_HTTPLOG | PX_O_CLFLOG);
 	set_options(l, clf ? PX_O_HTTPLOG | PX_O_CLFLOG : PX_O_HTTPLOG);
 	note_format(l, &log_part(l->px)->format, clf ? clf_format : http_format);
 	return 0;
 }
 
-#define BIT_OPTION(fn, bit, usage)                  \
-	static int fn(struct cfg_line *l)           \
-	{                                           \
-		if (cfg_want_args(l, 0, 0, usage))  \
-			return -1;                  \
-		set_options(l, bit);                \
-		return 0;                           \
+#define BIT_OPTION(fn, bit, usage)                 \
+	static int fn(struct cfg_line *l)          \
+	{                                          \
+		if (cfg_want_args(l, 0, 0, usage)) \
+			return -1;                 \
+		set_options(l, bit);               \
+		return 0;                          \
 	}
 BIT_OPTION(parse_dontlognull, PX_O_DONTLOGNULL, "option dontlognull")
 BIT_OPTION(parse_dontlog_normal, PX_O_DONTLOG_NORMAL, "option dontlog-normal")
@@ -197,28 +207,34 @@ BIT_OPTION(parse_logasap, PX_O_LOGASAP, "option logasap")
 
 static const struct cfg_keyword keywords[] = {
 	{ "log", CFG_GLOBAL | CFG_ANY_PROXY, parse_log, KERNEL_EXACT, NULL,
-	  "log <address>|global [len <n>] [format <f>] [sample <ranges>:<size>] <facility> [<level> [<minlevel>]]",
-	  "where log lines go: UDP, a unix datagram socket, stdout, stderr or a descriptor", CFG_CAN_NEGATE },
-	{ "log-tag", CFG_GLOBAL | CFG_ANY_PROXY, parse_log_tag, KERNEL_EXACT, NULL, "log-tag <text>",
-	  "the program name in the syslog header", 0 },
-	{ "log-send-hostname", CFG_GLOBAL, parse_send_hostname, KERNEL_EXACT, NULL, "log-send-hostname [<text>]",
-	  "puts the host's name into the syslog header", 0 },
-	{ "log-format", CFG_DEFAULTS | CFG_FRONTEND, parse_log_format, KERNEL_APPROX, NO_LINES, "log-format <text>",
-	  "the text of a log line, with variables and expressions", 0 },
-	{ "log-format-sd", CFG_DEFAULTS | CFG_FRONTEND, parse_log_format_sd, KERNEL_APPROX, NO_LINES,
-	  "log-format-sd <text>", "the structured data of an RFC 5424 line", 0 },
-	{ "error-log-format", CFG_DEFAULTS | CFG_FRONTEND, parse_error_format, KERNEL_APPROX, NO_LINES,
-	  "error-log-format <text>", "the text of lines about connections that failed before a request (8.2.5)", 0 },
+	  "log <address>|global [len <n>] [format <f>] [sample <ranges>:<size>] <facility> "
+	  "[<level> [<minlevel>]]",
+	  "where log lines go: UDP, a unix datagram socket, stdout, stderr or a descriptor",
+	  CFG_CAN_NEGATE },
+	{ "log-tag", CFG_GLOBAL | CFG_ANY_PROXY, parse_log_tag, KERNEL_EXACT, NULL,
+	  "log-tag <text>", "the program name in the syslog header", 0 },
+	{ "log-send-hostname", CFG_GLOBAL, parse_send_hostname, KERNEL_EXACT, NULL,
+	  "log-send-hostname [<text>]", "puts the host's name into the syslog header", 0 },
+	{ "log-format", CFG_DEFAULTS | CFG_FRONTEND, parse_log_format, KERNEL_APPROX, NO_LINES,
+	  "log-format <text>", "the text of a log line, with variables and expressions", 0 },
+	{ "log-format-sd", CFG_DEFAULTS | CFG_FRONTEND, parse_log_format_sd, KERNEL_APPROX,
+	  NO_LINES, "log-format-sd <text>", "the structured data of an RFC 5424 line", 0 },
+	{ "error-log-format", CFG_DEFAULTS | CFG_FRONTEND, parse_error_format, KERNEL_APPROX,
+	  NO_LINES, "error-log-format <text>",
+	  "the text of lines about connections that failed before a request (8.2.5)", 0 },
 	{ "option tcplog", CFG_ANY_PROXY, parse_tcplog, KERNEL_APPROX, NO_LINES, "option tcplog",
 	  "log lines with timers, counts and the termination state of a connection", 0 },
-	{ "option httplog", CFG_ANY_PROXY, parse_httplog, KERNEL_APPROX, NO_LINES, "option httplog [clf]",
-	  "log lines with the request, its timers and the status", 0 },
-	{ "option dontlognull", CFG_ANY_PROXY, parse_dontlognull, KERNEL_EXACT, NULL, "option dontlognull",
-	  "no line for connections on which nothing was transferred", CFG_CAN_NEGATE },
-	{ "option dontlog-normal", CFG_ANY_PROXY, parse_dontlog_normal, KERNEL_EXACT, NULL, "option dontlog-normal",
+	{ "option httplog", CFG_ANY_PROXY, parse_httplog, KERNEL_APPROX, NO_LINES,
+	  "option httplog [clf]", "log lines with the request, its timers and the status", 0 },
+	{ "option dontlognull", CFG_ANY_PROXY, parse_dontlognull, KERNEL_EXACT, NULL,
+	  "option dontlognull", "no line for connections on which nothing was transferred",
+	  CFG_CAN_NEGATE },
+	{ "option dontlog-normal", CFG_ANY_PROXY, parse_dontlog_normal, KERNEL_EXACT, NULL,
+	  "option dontlog-normal",
 	  "no line for connections without error, timeout, retry or redispatch", CFG_CAN_NEGATE },
 	{ "option log-separate-errors", CFG_ANY_PROXY, parse_separate_errors, KERNEL_EXACT, NULL,
-	  "option log-separate-errors", "lines about errors get level err instead of info", CFG_CAN_NEGATE },
+	  "option log-separate-errors", "lines about errors get level err instead of info",
+	  CFG_CAN_NEGATE },
 	{ "option logasap", CFG_ANY_PROXY, parse_logasap, KERNEL_EXACT, NULL, "option logasap",
 	  "writes the line when the server answers instead of at the end", CFG_CAN_NEGATE },
 };
@@ -227,7 +243,8 @@ static const struct cfg_keyword keywords[] = {
 
 #define LOG_WHERE (SMP_W_INTERNAL | SMP_W_L4_CLIENT | SMP_W_L5_CLIENT | SMP_W_L4_SERVER | SMP_W_LOG)
 
-static struct logformat *compile(const struct log_source *src, struct proxy *px, const char *text, struct diag *d)
+static struct logformat *compile(const struct log_source *src, struct proxy *px, const char *text,
+				 struct diag *d)
 {
 	struct cfg_line l = *src->line;
 
@@ -241,7 +258,12 @@ static struct cfg_line *made_up_line(struct config *cfg, struct proxy *px, struc
 {
 	struct cfg_line *l = ARENA_NEW(&cfg->arena, struct cfg_line);
 
-	*l = (struct cfg_line){ .cfg = cfg, .diag = d, .arena = &cfg->arena, .at = px->at, .section = CFG_FRONTEND, .px = px };
+	*l = (struct cfg_line){ .cfg = cfg,
+				.diag = d,
+				.arena = &cfg->arena,
+				.at = px->at,
+				.section = CFG_FRONTEND,
+				.px = px };
 	l->words = ARENA_NEW(&cfg->arena, struct cfg_word);
 	l->words->z = "";
 	return l;
@@ -251,7 +273,8 @@ static const char *usable_text(const struct proxy *px, const struct log_source *
 {
 	if (px->mode == MODE_HTTP || (src->text != http_format && src->text != clf_format))
 		return src->text;
-	diag_warning(d, src->line->at, "%s '%s': 'option httplog' needs 'mode http': 'option tcplog' is used instead",
+	diag_warning(d, src->line->at,
+		     "%s '%s': 'option httplog' needs 'mode http': 'option tcplog' is used instead",
 		     proxy_kind(px), px->name);
 	return tcp_format;
 }
@@ -266,7 +289,8 @@ static void compile_proxy(struct config *cfg, struct proxy *px, struct diag *d)
 	if (p->early) {
 		struct log_source src = { .line = made_up_line(cfg, px, d) };
 
-		src.text = arena_printf(&cfg->arena, "%s%s)", default_format, px->mode == MODE_HTTP ? "HTTP" : "TCP");
+		src.text = arena_printf(&cfg->arena, "%s%s)", default_format,
+					px->mode == MODE_HTTP ? "HTTP" : "TCP");
 		p->c_format = compile(&src, px, src.text, d);
 	} else {
 		p->c_format = compile(&p->format, px, usable_text(px, &p->format, d), d);
@@ -294,10 +318,13 @@ static void check_unused(struct config *cfg, struct diag *d)
 
 	list_for_each_entry(px, &cfg->proxies, node) {
 		const struct log_proxy_part *p = log_part(px);
-		bool target = p->ntargets || (p->use_global && !list_empty(&cfg->global.log_targets));
+		bool target =
+			p->ntargets || (p->use_global && !list_empty(&cfg->global.log_targets));
 
-		if ((px->caps & PX_FRONTEND) && p->format.text && p->format.line->px == px && !target)
-			diag_warning(d, p->format.line->at, "log format ignored for %s '%s': it has no log address",
+		if ((px->caps & PX_FRONTEND) && p->format.text && p->format.line->px == px &&
+		    !target)
+			diag_warning(d, p->format.line->at,
+				     "log format ignored for %s '%s': it has no log address",
 				     proxy_kind(px), px->name);
 	}
 }

@@ -27,18 +27,18 @@ static void date_fill(struct log_date *d, int64_t sec)
 	localtime_r(&t, &lt);
 	gmtime_r(&t, &gt);
 	off = lt.tm_gmtoff / 60;
-	snprintf(d->local, sizeof(d->local), "%02d/%s/%04d:%02d:%02d:%02d", lt.tm_mday, month[lt.tm_mon],
-		 lt.tm_year + 1900, lt.tm_hour, lt.tm_min, lt.tm_sec);
-	snprintf(d->gmt, sizeof(d->gmt), "%02d/%s/%04d:%02d:%02d:%02d", gt.tm_mday, month[gt.tm_mon],
-		 gt.tm_year + 1900, gt.tm_hour, gt.tm_min, gt.tm_sec);
-	snprintf(d->syslog, sizeof(d->syslog), "%s %2d %02d:%02d:%02d", month[lt.tm_mon], lt.tm_mday,
-		 lt.tm_hour, lt.tm_min, lt.tm_sec);
-	snprintf(d->iso, sizeof(d->iso), "%04d-%02d-%02dT%02d:%02d:%02d", lt.tm_year + 1900, lt.tm_mon + 1,
+	snprintf(d->local, sizeof(d->local), "%02d/%s/%04d:%02d:%02d:%02d", lt.tm_mday,
+		 month[lt.tm_mon], lt.tm_year + 1900, lt.tm_hour, lt.tm_min, lt.tm_sec);
+	snprintf(d->gmt, sizeof(d->gmt), "%02d/%s/%04d:%02d:%02d:%02d", gt.tm_mday,
+		 month[gt.tm_mon], gt.tm_year + 1900, gt.tm_hour, gt.tm_min, gt.tm_sec);
+	snprintf(d->syslog, sizeof(d->syslog), "%s %2d %02d:%02d:%02d", month[lt.tm_mon],
 		 lt.tm_mday, lt.tm_hour, lt.tm_min, lt.tm_sec);
-	snprintf(d->zone, sizeof(d->zone), "%c%02ld%02ld", off < 0 ? '-' : '+', labs(off) / 60 % 100,
-		 labs(off) % 60);
-	snprintf(d->iso_zone, sizeof(d->iso_zone), "%c%02ld:%02ld", off < 0 ? '-' : '+', labs(off) / 60 % 100,
-		 labs(off) % 60);
+	snprintf(d->iso, sizeof(d->iso), "%04d-%02d-%02dT%02d:%02d:%02d", lt.tm_year + 1900,
+		 lt.tm_mon + 1, lt.tm_mday, lt.tm_hour, lt.tm_min, lt.tm_sec);
+	snprintf(d->zone, sizeof(d->zone), "%c%02ld%02ld", off < 0 ? '-' : '+',
+		 labs(off) / 60 % 100, labs(off) % 60);
+	snprintf(d->iso_zone, sizeof(d->iso_zone), "%c%02ld:%02ld", off < 0 ? '-' : '+',
+		 labs(off) / 60 % 100, labs(off) % 60);
 	d->sec = sec;
 }
 

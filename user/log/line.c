@@ -65,13 +65,18 @@ static bool nothing_was_said(const struct stream *s, void *http)
 	return !s->bytes_in && !(http && s->t.request);
 }
 
-static void write_line(struct stream *s, void *http, const struct logformat *f, int level, bool asap)
+static void write_line(struct stream *s, void *http, const struct logformat *f, int level,
+		       bool asap)
 {
 	struct proxy *fe = s->sess->fe;
 	struct log_proxy_part *p = log_part(fe);
 	struct scratch *sc = scratch_get();
-	struct log_ctx c = { .sess = s->sess, .stream = s, .http = http, .fe = fe, .be = s->be, .asap = asap };
-	struct smp_ctx smp = { .sess = s->sess, .stream = s, .http = http, .final = true, .scratch = &sc->arena };
+	struct log_ctx c = {
+		.sess = s->sess, .stream = s, .http = http, .fe = fe, .be = s->be, .asap = asap
+	};
+	struct smp_ctx smp = {
+		.sess = s->sess, .stream = s, .http = http, .final = true, .scratch = &sc->arena
+	};
 	struct log_message m = { .level = level, .tag = p->tag };
 
 	logformat_write(f, &sc->text, &c, &smp);
@@ -95,7 +100,8 @@ static void log_once(struct stream *s, void *http, bool asap)
 	status = http_status(http);
 	level = http && log_http_hooks.level ? log_http_hooks.level(http) : -1;
 	error = is_error(s, status);
-	if (level > LOG_L_DEBUG || ((fe->options & PX_O_DONTLOGNULL) && !asap && nothing_was_said(s, http)) ||
+	if (level > LOG_L_DEBUG ||
+	    ((fe->options & PX_O_DONTLOGNULL) && !asap && nothing_was_said(s, http)) ||
 	    ((fe->options & PX_O_DONTLOG_NORMAL) && !error))
 		return;
 	if (level < 0)
@@ -111,7 +117,8 @@ void log_stream(struct stream *s, void *http)
 
 void log_stream_started(struct stream *s, void *http)
 {
-	if (log_part(s->sess->fe)->early && !(s->sess->fe->options & (PX_O_DONTLOGNULL | PX_O_DONTLOG_NORMAL)))
+	if (log_part(s->sess->fe)->early &&
+	    !(s->sess->fe->options & (PX_O_DONTLOGNULL | PX_O_DONTLOG_NORMAL)))
 		log_once(s, http, false);
 }
 
@@ -126,7 +133,9 @@ void log_session_error(struct session *s, const char *text)
 {
 	struct proxy *fe = s->fe;
 	struct log_proxy_part *p = log_part(fe);
-	struct log_message m = { .level = fe->options & PX_O_LOG_SEPARATE_ERRORS ? LOG_L_ERR : LOG_L_INFO, .tag = p->tag };
+	struct log_message m = { .level = fe->options & PX_O_LOG_SEPARATE_ERRORS ? LOG_L_ERR
+										 : LOG_L_INFO,
+				 .tag = p->tag };
 	struct log_ctx c = { .sess = s, .fe = fe };
 	struct scratch *sc;
 	char ip[INET6_ADDRSTRLEN];
@@ -142,10 +151,12 @@ void log_session_error(struct session *s, const char *text)
 		const struct bind_conf *b = s->listener ? s->listener->bind : NULL;
 
 		strbuf_addf(&sc->text, "%s:%u [%s.%03d] %s/%s: %s",
-			    s->src.family == ADDR_UNIX ? "unix" : addr_ip_text(&s->src, ip, sizeof(ip)),
+			    s->src.family == ADDR_UNIX ? "unix"
+						       : addr_ip_text(&s->src, ip, sizeof(ip)),
 			    s->src.family == ADDR_UNIX && b ? b->id : s->src.port,
-			    log_date(s->accept_wall_us / 1000000)->local, (int)(s->accept_wall_us / 1000 % 1000),
-			    fe->name, b && b->name ? b->name : "1", text);
+			    log_date(s->accept_wall_us / 1000000)->local,
+			    (int)(s->accept_wall_us / 1000 % 1000), fe->name,
+			    b && b->name ? b->name : "1", text);
 	}
 	atomic_fetch_add_explicit(&p->count, 1, memory_order_relaxed);
 	m.text = strbuf_slice(&sc->text);
@@ -161,7 +172,8 @@ static void say_on_stderr(enum log_level level, const char *text)
 
 	if (g && (g->daemon || g->quiet))
 		return;
-	fprintf(stderr, "[%s(%d) : %s\n", level == LOG_L_EMERG ? "ALERT]    " : "WARNING]  ", (int)getpid(), text);
+	fprintf(stderr, "[%s(%d) : %s\n", level == LOG_L_EMERG ? "ALERT]    " : "WARNING]  ",
+		(int)getpid(), text);
 }
 
 void log_proxy(const struct proxy *px, enum log_level level, const char *fmt, ...)

@@ -14,15 +14,24 @@ struct session;
 struct smp_ctx;
 
 /* syslog levels 0 (emerg) .. 7 (debug) */
-enum log_level { LOG_L_EMERG, LOG_L_ALERT, LOG_L_CRIT, LOG_L_ERR, LOG_L_WARNING, LOG_L_NOTICE, LOG_L_INFO, LOG_L_DEBUG };
+enum log_level {
+	LOG_L_EMERG,
+	LOG_L_ALERT,
+	LOG_L_CRIT,
+	LOG_L_ERR,
+	LOG_L_WARNING,
+	LOG_L_NOTICE,
+	LOG_L_INFO,
+	LOG_L_DEBUG
+};
 
 /* What an alias looks at; `http` is l7's transaction or NULL. */
 struct log_ctx {
 	struct session *sess;
-	struct stream *stream;  /* NULL: the connection ended before a stream (error log) */
+	struct stream *stream; /* NULL: the connection ended before a stream (error log) */
 	void *http;
 	const struct proxy *fe, *be;
-	bool asap;              /* logged before the end: byte counts and total times get a '+' */
+	bool asap; /* logged before the end: byte counts and total times get a '+' */
 };
 
 /*
@@ -36,9 +45,10 @@ struct log_alias {
 	bool quoted_default; /* always in quotes when +Q is not given either */
 	const char *help;
 	/* The rest may be left out. */
-	void (*write_hex)(struct strbuf *out, const struct log_ctx *c); /* with +X; NULL: X changes nothing */
-	bool numeric;        /* numbers and dates: +Q does not quote them */
-	bool may_be_empty;   /* nothing written stays nothing; else "-" in logs, "" with +Q */
+	void (*write_hex)(struct strbuf *out,
+			  const struct log_ctx *c); /* with +X; NULL: X changes nothing */
+	bool numeric;                               /* numbers and dates: +Q does not quote them */
+	bool may_be_empty; /* nothing written stays nothing; else "-" in logs, "" with +Q */
 };
 void log_alias_register(const struct log_alias *rows, size_t n);
 
@@ -48,14 +58,17 @@ struct logformat;
  * With SMP_W_LOG in @where it is a log line: spaces merge and what is missing is "-"; otherwise (headers, redirects)
  * spaces stay and what is missing is empty.
  */
-struct logformat *logformat_parse(struct cfg_line *l, int word, const char *text, unsigned int where);
+struct logformat *logformat_parse(struct cfg_line *l, int word, const char *text,
+				  unsigned int where);
 /* Appends the formatted text. @sc NULL: expressions count as missing. */
-void logformat_write(const struct logformat *f, struct strbuf *out, const struct log_ctx *c, const struct smp_ctx *sc);
+void logformat_write(const struct logformat *f, struct strbuf *out, const struct log_ctx *c,
+		     const struct smp_ctx *sc);
 
 /* What log_stream() has to know of a transaction; l7 sets it once. */
 struct log_http_hooks {
-	int (*status)(void *http);  /* response status, 0: none */
-	int (*level)(void *http);   /* -1: as usual; 0..7: http-request set-log-level; 8: silent. May be NULL */
+	int (*status)(void *http); /* response status, 0: none */
+	int (*level)(
+		void *http); /* -1: as usual; 0..7: http-request set-log-level; 8: silent. May be NULL */
 };
 extern struct log_http_hooks log_http_hooks;
 
@@ -71,7 +84,8 @@ void log_stream_asap(struct stream *s, void *http);
 /* The connection ended before a stream existed (error on handshake, embryonic). */
 void log_session_error(struct session *s, const char *text);
 /* A line of the daemon about a proxy (server down, proxy started): to the proxy's targets, also to stderr in -d/-db. Control. */
-void log_proxy(const struct proxy *px, enum log_level level, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void log_proxy(const struct proxy *px, enum log_level level, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 /* A line about the process: to the global targets. */
 void log_global(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Opens sockets before chroot. 0 or -1 with the error said. */

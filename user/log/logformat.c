@@ -31,7 +31,7 @@ struct lf_parser {
 	int word;
 	unsigned int where;
 	const char *p;
-	uint8_t flags;           /* set by %{..}o for all that follow */
+	uint8_t flags; /* set by %{..}o for all that follow */
 	struct lf_node **tail;
 };
 
@@ -78,7 +78,8 @@ static int parse_flags(struct lf_parser *ps, uint8_t *flags)
 	bool on = true;
 
 	if (!end)
-		return cfg_error(ps->l, ps->word, "format: '%%{' is never closed\n  flags look like '%%{+Q,+X}ci'");
+		return cfg_error(ps->l, ps->word,
+				 "format: '%%{' is never closed\n  flags look like '%%{+Q,+X}ci'");
 	for (const char *c = ps->p + 1; c < end; c++) {
 		uint8_t f = *c == 'Q' ? LF_QUOTE : *c == 'X' ? LF_HEX : *c == 'E' ? LF_ESCAPE : 0;
 
@@ -87,7 +88,8 @@ static int parse_flags(struct lf_parser *ps, uint8_t *flags)
 		else if (f)
 			*flags = on ? *flags | f : *flags & ~f;
 		else if (*c != ',')
-			cfg_warn(ps->l, ps->word, "format: unknown flag '%c' has no effect; Q, X and E exist", *c);
+			cfg_warn(ps->l, ps->word,
+				 "format: unknown flag '%c' has no effect; Q, X and E exist", *c);
 	}
 	ps->p = end + 1;
 	return 0;
@@ -166,19 +168,24 @@ static int parse_alias(struct lf_parser *ps, uint8_t flags)
 		return 0;
 	}
 	if (!name.n)
-		return cfg_error(ps->l, ps->word, "format: no variable name behind '%%' near '%.10s'\n"
-				 "  to emit a '%%' write '%%%%'", name.p);
+		return cfg_error(ps->l, ps->word,
+				 "format: no variable name behind '%%' near '%.10s'\n"
+				 "  to emit a '%%' write '%%%%'",
+				 name.p);
 	a = log_alias_find(name, &base);
 	if (!a) {
 		struct nearest_ctx ctx = { 0 };
 		struct slice z = arena_dup(ps->l->arena, name);
 		const char *near = diag_nearest(z.p, next_alias, &ctx);
 
-		return cfg_error(ps->l, ps->word, "format: no such variable '%%%s'%s%s%s\n  to emit a '%%' write '%%%%'",
-				 z.p, near ? "; did you mean '%" : "", near ? near : "", near ? "'?" : "");
+		return cfg_error(
+			ps->l, ps->word,
+			"format: no such variable '%%%s'%s%s%s\n  to emit a '%%' write '%%%%'", z.p,
+			near ? "; did you mean '%" : "", near ? near : "", near ? "'?" : "");
 	}
 	if (base->http_only && (ps->where & SMP_W_LOG) && ps->l->px && ps->l->px->mode != MODE_HTTP)
-		return cfg_error(ps->l, ps->word, "format: variable '%%%s' is reserved for HTTP mode", a->name);
+		return cfg_error(ps->l, ps->word,
+				 "format: variable '%%%s' is reserved for HTTP mode", a->name);
 	n = node_add(ps, NODE_ALIAS);
 	n->flags = (n->flags & LF_DASH) | flags;
 	if (a->quoted_default)
@@ -203,10 +210,13 @@ static int parse_variable(struct lf_parser *ps)
 	return *ps->p == '[' ? parse_expr(ps, flags) : parse_alias(ps, flags);
 }
 
-struct logformat *logformat_parse(struct cfg_line *l, int word, const char *text, unsigned int where)
+struct logformat *logformat_parse(struct cfg_line *l, int word, const char *text,
+				  unsigned int where)
 {
 	struct logformat *f = ARENA_NEW(l->arena, struct logformat);
-	struct lf_parser ps = { .l = l, .word = word, .where = where, .p = text, .tail = &f->first };
+	struct lf_parser ps = {
+		.l = l, .word = word, .where = where, .p = text, .tail = &f->first
+	};
 
 	while (*ps.p) {
 		if (*ps.p != '%')
@@ -273,7 +283,8 @@ static void write_expr(const struct lf_node *n, struct strbuf *out, const struct
 		strbuf_add_slice(out, smp.u.s);
 }
 
-static void write_alias(const struct lf_node *n, const struct log_alias *a, struct strbuf *out, const struct log_ctx *c)
+static void write_alias(const struct lf_node *n, const struct log_alias *a, struct strbuf *out,
+			const struct log_ctx *c)
 {
 	if ((n->flags & LF_HEX) && a->write_hex)
 		a->write_hex(out, c);
@@ -281,7 +292,8 @@ static void write_alias(const struct lf_node *n, const struct log_alias *a, stru
 		a->write(out, c);
 }
 
-static void write_value(const struct lf_node *n, struct strbuf *out, const struct log_ctx *c, const struct smp_ctx *sc)
+static void write_value(const struct lf_node *n, struct strbuf *out, const struct log_ctx *c,
+			const struct smp_ctx *sc)
 {
 	const struct log_alias *a = c->http ? n->alias : n->base;
 	bool quote = n->flags & LF_QUOTE;
@@ -304,7 +316,8 @@ static void write_value(const struct lf_node *n, struct strbuf *out, const struc
 		strbuf_addc(out, '"');
 }
 
-void logformat_write(const struct logformat *f, struct strbuf *out, const struct log_ctx *c, const struct smp_ctx *sc)
+void logformat_write(const struct logformat *f, struct strbuf *out, const struct log_ctx *c,
+		     const struct smp_ctx *sc)
 {
 	bool after_space = true; /* no separator at the very start either */
 

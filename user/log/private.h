@@ -11,12 +11,12 @@
 /* ---- date.c: dates of one second, formatted once per thread ---- */
 struct log_date {
 	int64_t sec;
-	char local[24];  /* 06/Feb/2009:12:12:51 */
+	char local[24]; /* 06/Feb/2009:12:12:51 */
 	char gmt[24];
-	char zone[8];    /* +0100 */
-	char syslog[20]; /* Feb  6 12:12:51 */
-	char iso[24];    /* 2009-02-06T12:12:51 */
-	char iso_zone[8];/* +01:00 */
+	char zone[8];     /* +0100 */
+	char syslog[20];  /* Feb  6 12:12:51 */
+	char iso[24];     /* 2009-02-06T12:12:51 */
+	char iso_zone[8]; /* +01:00 */
 };
 /* Valid until the same thread has asked for eight other seconds. */
 const struct log_date *log_date(int64_t sec);
@@ -24,30 +24,40 @@ int64_t log_wall_us(void);
 
 /* ---- target.c ---- */
 enum log_kind { LOG_TO_UDP, LOG_TO_UNIX, LOG_TO_FD };
-enum log_header { LOG_H_LOCAL, LOG_H_RFC3164, LOG_H_RFC5424, LOG_H_PRIORITY, LOG_H_SHORT, LOG_H_TIMED, LOG_H_ISO, LOG_H_RAW };
+enum log_header {
+	LOG_H_LOCAL,
+	LOG_H_RFC3164,
+	LOG_H_RFC5424,
+	LOG_H_PRIORITY,
+	LOG_H_SHORT,
+	LOG_H_TIMED,
+	LOG_H_ISO,
+	LOG_H_RAW
+};
 
 struct log_target {
-	struct list node;            /* global.log_targets; a proxy holds an array of pointers */
+	struct list node; /* global.log_targets; a proxy holds an array of pointers */
 	enum log_kind kind;
 	struct addr addr;
 	const char *path;
-	int fd;                      /* LOG_TO_FD, LOG_TO_UNIX once open; -1 */
+	int fd; /* LOG_TO_FD, LOG_TO_UNIX once open; -1 */
 	bool is_pipe, said_trouble;
-	_Atomic int64_t retry_s;     /* unix: not before this second */
+	_Atomic int64_t retry_s; /* unix: not before this second */
 	enum log_header header;
-	bool header_set;             /* else log-send-hostname switches local to rfc3164 */
-	uint32_t max_len;            /* without the newline; 0: not limited */
+	bool header_set;  /* else log-send-hostname switches local to rfc3164 */
+	uint32_t max_len; /* without the newline; 0: not limited */
 	int facility;
-	int level, min_level;        /* least severe that is sent; more severe ones are capped to min_level */
-	uint32_t sample_size;        /* 0: every line */
+	int level,
+		min_level; /* least severe that is sent; more severe ones are capped to min_level */
+	uint32_t sample_size; /* 0: every line */
 	_Atomic uint32_t sample_count;
-	uint64_t sample_set;         /* bit i: line i + 1 of the sample is sent (sizes up to 64) */
+	uint64_t sample_set; /* bit i: line i + 1 of the sample is sent (sizes up to 64) */
 };
 
 struct log_message {
 	int level;
-	const char *tag;             /* NULL: the global tag */
-	struct slice sd;             /* RFC 5424 structured data; empty: "-" */
+	const char *tag; /* NULL: the global tag */
+	struct slice sd; /* RFC 5424 structured data; empty: "-" */
 	struct slice text;
 };
 /* Sends @m to the target or counts it as dropped. Any thread. */
@@ -69,8 +79,8 @@ struct log_proxy_part {
 	const char *tag;
 	struct log_source format, sd, error;
 	struct logformat *c_format, *c_sd, *c_error;
-	bool early;                  /* the default line: written at the start */
-	_Atomic uint64_t count;      /* %lc */
+	bool early;             /* the default line: written at the start */
+	_Atomic uint64_t count; /* %lc */
 };
 extern struct ext log_ext;
 struct log_proxy_part *log_part(const struct proxy *px);

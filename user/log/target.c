@@ -24,15 +24,18 @@ static int udp_fd[2] = { -1, -1 }; /* IPv4, IPv6 */
 
 /* ---- words ---- */
 
-static const char *const facilities[] = { "kern", "user", "mail", "daemon", "auth", "syslog", "lpr", "news",
-					  "uucp", "cron", "auth2", "ftp", "ntp", "audit", "alert", "cron2",
-					  "local0", "local1", "local2", "local3", "local4", "local5", "local6",
-					  "local7" };
-static const char *const levels[] = { "emerg", "alert", "crit", "err", "warning", "notice", "info", "debug" };
-static const char *const formats[] = { [LOG_H_LOCAL] = "local",	    [LOG_H_RFC3164] = "rfc3164",
-				       [LOG_H_RFC5424] = "rfc5424", [LOG_H_PRIORITY] = "priority",
-				       [LOG_H_SHORT] = "short",	    [LOG_H_TIMED] = "timed",
-				       [LOG_H_ISO] = "iso",	    [LOG_H_RAW] = "raw" };
+static const char *const facilities[] = { "kern",   "user",   "mail",   "daemon", "auth",
+					  "syslog", "lpr",    "news",   "uucp",   "cron",
+					  "auth2",  "ftp",    "ntp",    "audit",  "alert",
+					  "cron2",  "local0", "local1", "local2", "local3",
+					  "local4", "local5", "local6", "local7" };
+static const char *const levels[] = { "emerg",   "alert",  "crit", "err",
+				      "warning", "notice", "info", "debug" };
+static const char *const formats[] = {
+	[LOG_H_LOCAL] = "local",       [LOG_H_RFC3164] = "rfc3164", [LOG_H_RFC5424] = "rfc5424",
+	[LOG_H_PRIORITY] = "priority", [LOG_H_SHORT] = "short",     [LOG_H_TIMED] = "timed",
+	[LOG_H_ISO] = "iso",           [LOG_H_RAW] = "raw"
+};
 
 static int name_index(const char *const *names, size_t n, const char *z)
 {
@@ -42,14 +45,16 @@ static int name_index(const char *const *names, size_t n, const char *z)
 	return -1;
 }
 
-static int wrong_name(struct cfg_line *l, int k, const char *what, const char *const *names, size_t n)
+static int wrong_name(struct cfg_line *l, int k, const char *what, const char *const *names,
+		      size_t n)
 {
 	struct strbuf b = STRBUF_INIT;
 	int r;
 
 	for (size_t i = 0; i < n; i++)
 		strbuf_addf(&b, "%s%s", i ? " " : "", names[i]);
-	r = cfg_error(l, l->first_arg + k, "log: unknown %s '%s'\n  allowed: %s", what, cfg_arg(l, k), strbuf_z(&b));
+	r = cfg_error(l, l->first_arg + k, "log: unknown %s '%s'\n  allowed: %s", what,
+		      cfg_arg(l, k), strbuf_z(&b));
 	strbuf_fini(&b);
 	return r;
 }
@@ -61,8 +66,9 @@ static int parse_udp(struct cfg_line *l, struct log_target *t, const char *z)
 	const char *colon = strrchr(z, ':');
 	uint32_t number = 514;
 
-	if (strncmp(z, "udp@", 4) == 0 || strncmp(z, "ipv4@", 5) == 0 || strncmp(z, "ipv6@", 5) == 0 ||
-	    strncmp(z, "udp4@", 5) == 0 || strncmp(z, "udp6@", 5) == 0)
+	if (strncmp(z, "udp@", 4) == 0 || strncmp(z, "ipv4@", 5) == 0 ||
+	    strncmp(z, "ipv6@", 5) == 0 || strncmp(z, "udp4@", 5) == 0 ||
+	    strncmp(z, "udp6@", 5) == 0)
 		host = slice_from(host, (size_t)(strchr(z, '@') - z) + 1);
 	if (colon && colon >= host.p && addr_parse_ip(&t->addr, host) != 0) {
 		port = slice_z(colon + 1);
@@ -71,10 +77,14 @@ static int parse_udp(struct cfg_line *l, struct log_target *t, const char *z)
 	if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
 		host = slice_make(host.p + 1, host.n - 2);
 	if (port.n && (parse_u32(port, 65535, &number) || !number))
-		return cfg_error(l, l->first_arg, "log: port must be 1..65535, not '%.*s'", SLICE_FMT(port));
+		return cfg_error(l, l->first_arg, "log: port must be 1..65535, not '%.*s'",
+				 SLICE_FMT(port));
 	if (addr_parse_ip(&t->addr, host))
-		return cfg_error(l, l->first_arg, "log: '%s' is no target\n"
-				 "  allowed: <ip>[:<port>], /path/to/socket, stdout, stderr, fd@<number>, global", z);
+		return cfg_error(l, l->first_arg,
+				 "log: '%s' is no target\n"
+				 "  allowed: <ip>[:<port>], /path/to/socket, stdout, stderr, "
+				 "fd@<number>, global",
+				 z);
 	t->addr.port = (uint16_t)number;
 	t->kind = LOG_TO_UDP;
 	return 0;
@@ -93,7 +103,8 @@ static int parse_address(struct cfg_line *l, struct log_target *t)
 	}
 	if (strncmp(z, "fd@", 3) == 0) {
 		if (parse_u32(slice_z(z + 3), INT_MAX, &fd))
-			return cfg_error(l, l->first_arg, "log: '%s': fd@ wants a descriptor number", z);
+			return cfg_error(l, l->first_arg,
+					 "log: '%s': fd@ wants a descriptor number", z);
 		t->kind = LOG_TO_FD;
 		t->fd = (int)fd;
 		return 0;
@@ -102,14 +113,18 @@ static int parse_address(struct cfg_line *l, struct log_target *t)
 		z += 5;
 	if (z[0] == '/') {
 		if (strlen(z) >= sizeof(((struct sockaddr_un *)0)->sun_path))
-			return cfg_error(l, l->first_arg, "log: socket path is longer than a unix address can be");
+			return cfg_error(l, l->first_arg,
+					 "log: socket path is longer than a unix address can be");
 		t->kind = LOG_TO_UNIX;
 		t->path = arena_strdup(l->arena, z);
 		return 0;
 	}
 	if (strncmp(z, "ring@", 5) == 0 || strncmp(z, "tcp", 3) == 0)
-		return cfg_error(l, l->first_arg, "log: target '%s' is not supported yet\n"
-				 "  supported: UDP addresses, unix datagram sockets, stdout, stderr, fd@<number>", z);
+		return cfg_error(l, l->first_arg,
+				 "log: target '%s' is not supported yet\n"
+				 "  supported: UDP addresses, unix datagram sockets, stdout, "
+				 "stderr, fd@<number>",
+				 z);
 	return parse_udp(l, t, z);
 }
 
@@ -121,7 +136,8 @@ static int parse_sample(struct cfg_line *l, int k, struct log_target *t)
 	struct slice rest;
 
 	if (!colon || parse_u32(slice_z(colon + 1), 64, &t->sample_size) || !t->sample_size)
-		return cfg_error(l, l->first_arg + k, "log: sample '%s': expected <ranges>:<size>, size 1..64", z);
+		return cfg_error(l, l->first_arg + k,
+				 "log: sample '%s': expected <ranges>:<size>, size 1..64", z);
 	for (rest = slice_make(z, (size_t)(colon - z)); rest.n;) {
 		ptrdiff_t comma = slice_chr(rest, ',');
 		struct slice one = comma < 0 ? rest : slice_first(rest, (size_t)comma);
@@ -134,14 +150,16 @@ static int parse_sample(struct cfg_line *l, int k, struct log_target *t)
 		if (dash < 0 || parse_u32(slice_from(one, (size_t)dash + 1), 64, &b))
 			b = dash < 0 ? a : 0;
 		if (!a || !b || b < a)
-			return cfg_error(l, l->first_arg + k, "log: sample range '%.*s' must be <low>-<high> from 1 on",
+			return cfg_error(l, l->first_arg + k,
+					 "log: sample range '%.*s' must be <low>-<high> from 1 on",
 					 SLICE_FMT(one));
 		for (uint32_t i = a; i <= b; i++)
 			t->sample_set |= 1ull << (i - 1);
 		highest = b > highest ? b : highest;
 	}
 	if (!highest || highest > t->sample_size)
-		return cfg_error(l, l->first_arg + k, "log: sample size %u must be at least the highest range's end, %u",
+		return cfg_error(l, l->first_arg + k,
+				 "log: sample size %u must be at least the highest range's end, %u",
 				 t->sample_size, highest);
 	return 0;
 }
@@ -156,14 +174,16 @@ static int parse_options(struct cfg_line *l, int *k, struct log_target *t)
 
 		if (strcmp(word, "len") == 0) {
 			if (parse_i64(slice_z(cfg_arg(l, *k + 1)), 80, 65535, &len))
-				return cfg_error(l, l->first_arg + *k + 1, "log: length must be 80..65535, not '%s'",
+				return cfg_error(l, l->first_arg + *k + 1,
+						 "log: length must be 80..65535, not '%s'",
 						 cfg_arg(l, *k + 1));
 			t->max_len = (uint32_t)len;
 		} else if (strcmp(word, "format") == 0) {
 			int f = name_index(formats, ARRAY_SIZE(formats), cfg_arg(l, *k + 1));
 
 			if (f < 0)
-				return wrong_name(l, *k + 1, "format", formats, ARRAY_SIZE(formats));
+				return wrong_name(l, *k + 1, "format", formats,
+						  ARRAY_SIZE(formats));
 			t->header = (enum log_header)f;
 			t->header_set = true;
 		} else if (strcmp(word, "sample") == 0) {
@@ -183,8 +203,10 @@ struct log_target *log_target_parse(struct cfg_line *l)
 	list_init(&t->node);
 	t->level = LOG_L_DEBUG;
 	if (cfg_argc(l) < 2) {
-		cfg_error(l, l->first_arg, "log: expects an address and a facility\n"
-			  "  log <address> [len <n>] [format <f>] [sample <ranges>:<size>] <facility> [<level> [<minlevel>]]");
+		cfg_error(l, l->first_arg,
+			  "log: expects an address and a facility\n"
+			  "  log <address> [len <n>] [format <f>] [sample <ranges>:<size>] "
+			  "<facility> [<level> [<minlevel>]]");
 		return NULL;
 	}
 	if (parse_address(l, t) || parse_options(l, &k, t))
@@ -196,16 +218,19 @@ struct log_target *log_target_parse(struct cfg_line *l)
 		wrong_name(l, k, "facility", facilities, ARRAY_SIZE(facilities));
 		return NULL;
 	}
-	if (cfg_argc(l) > ++k && (t->level = name_index(levels, ARRAY_SIZE(levels), cfg_arg(l, k))) < 0) {
+	if (cfg_argc(l) > ++k &&
+	    (t->level = name_index(levels, ARRAY_SIZE(levels), cfg_arg(l, k))) < 0) {
 		wrong_name(l, k, "level", levels, ARRAY_SIZE(levels));
 		return NULL;
 	}
-	if (cfg_argc(l) > ++k && (t->min_level = name_index(levels, ARRAY_SIZE(levels), cfg_arg(l, k))) < 0) {
+	if (cfg_argc(l) > ++k &&
+	    (t->min_level = name_index(levels, ARRAY_SIZE(levels), cfg_arg(l, k))) < 0) {
 		wrong_name(l, k, "level", levels, ARRAY_SIZE(levels));
 		return NULL;
 	}
 	if (cfg_argc(l) > ++k) {
-		cfg_error(l, l->first_arg + k, "log: unexpected '%s' behind the levels", cfg_arg(l, k));
+		cfg_error(l, l->first_arg + k, "log: unexpected '%s' behind the levels",
+			  cfg_arg(l, k));
 		return NULL;
 	}
 	return t;
@@ -242,7 +267,8 @@ static void open_fd(struct log_target *t, struct diag *d)
 	struct stat st;
 
 	if (fstat(t->fd, &st)) {
-		diag_warning(d, PLACE_NONE, "log target fd@%d is not open: its lines are dropped", t->fd);
+		diag_warning(d, PLACE_NONE, "log target fd@%d is not open: its lines are dropped",
+			     t->fd);
 		return;
 	}
 	t->is_pipe = S_ISFIFO(st.st_mode);
@@ -261,16 +287,20 @@ void log_targets_open(struct log_target *t, struct diag *d)
 	case LOG_TO_UNIX:
 		err = t->fd >= 0 ? 0 : open_unix(t);
 		if (err)
-			diag_warning(d, PLACE_NONE, "log target %s cannot be reached now: %s\n"
-				     "  lines are dropped until it appears", t->path, strerror(-err));
+			diag_warning(d, PLACE_NONE,
+				     "log target %s cannot be reached now: %s\n"
+				     "  lines are dropped until it appears",
+				     t->path, strerror(-err));
 		break;
 	case LOG_TO_UDP: {
 		int six = t->addr.family == ADDR_IP6;
 
 		if (udp_fd[six] < 0)
-			udp_fd[six] = socket(six ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+			udp_fd[six] = socket(six ? AF_INET6 : AF_INET,
+					     SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 		if (udp_fd[six] < 0)
-			diag_warning(d, PLACE_NONE, "no socket for log lines over UDP: %s", strerror(errno));
+			diag_warning(d, PLACE_NONE, "no socket for log lines over UDP: %s",
+				     strerror(errno));
 		break;
 	}
 	}
@@ -287,7 +317,8 @@ static const char *tag_of(const struct log_message *m)
 {
 	if (m->tag)
 		return m->tag;
-	return config && config->global.log_tag ? config->global.log_tag : program_invocation_short_name;
+	return config && config->global.log_tag ? config->global.log_tag
+						: program_invocation_short_name;
 }
 
 static void iso_date(struct strbuf *h, int64_t us)
@@ -297,7 +328,8 @@ static void iso_date(struct strbuf *h, int64_t us)
 	strbuf_addf(h, "%s.%06d%s", d->iso, (int)(us % 1000000), d->iso_zone);
 }
 
-static void add_header(struct strbuf *h, const struct log_target *t, const struct log_message *m, int level)
+static void add_header(struct strbuf *h, const struct log_target *t, const struct log_message *m,
+		       int level)
 {
 	int64_t us = log_wall_us();
 	enum log_header kind = t->header;
@@ -315,8 +347,8 @@ static void add_header(struct strbuf *h, const struct log_target *t, const struc
 	case LOG_H_RFC5424:
 		strbuf_addf(h, "<%d>1 ", t->facility * 8 + level);
 		iso_date(h, us);
-		strbuf_addf(h, " %s %s %d - %.*s ", host_name() ? host_name() : "-", tag_of(m), (int)getpid(),
-			    m->sd.n ? (int)m->sd.n : 1, m->sd.n ? m->sd.p : "-");
+		strbuf_addf(h, " %s %s %d - %.*s ", host_name() ? host_name() : "-", tag_of(m),
+			    (int)getpid(), m->sd.n ? (int)m->sd.n : 1, m->sd.n ? m->sd.p : "-");
 		break;
 	case LOG_H_PRIORITY:
 		strbuf_addf(h, "<%d>", t->facility * 8 + level);
@@ -345,10 +377,12 @@ static ssize_t send_unix(struct log_target *t, struct msghdr *mh)
 	ssize_t r = t->fd < 0 ? -1 : sendmsg(t->fd, mh, MSG_DONTWAIT | MSG_NOSIGNAL);
 	int64_t now = log_wall_us() / 1000000, due = atomic_load(&t->retry_s);
 
-	if (r >= 0 || (t->fd >= 0 && errno != ECONNREFUSED && errno != ENOTCONN && errno != ECONNRESET))
+	if (r >= 0 ||
+	    (t->fd >= 0 && errno != ECONNREFUSED && errno != ENOTCONN && errno != ECONNRESET))
 		return r;
 	/* The daemon behind the path went or is not there yet: once a second one thread tries again. */
-	if (now < due || !atomic_compare_exchange_strong(&t->retry_s, &due, now + 1) || open_unix(t))
+	if (now < due || !atomic_compare_exchange_strong(&t->retry_s, &due, now + 1) ||
+	    open_unix(t))
 		return -1;
 	return sendmsg(t->fd, mh, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
