@@ -59,7 +59,7 @@ def _(algorithm):
             with socket.create_connection(lbd.at("l"), timeout=20) as c:
                 if c.recv(1) != b"A":
                     unanswered[0] += 1
-                time.sleep(HELD)
+                time.sleep(HELD)	# pacing: how long a request is held
             slowest[0] = max(slowest[0], time.monotonic() - start)
 
     threads = [threading.Thread(target=client) for _ in range(CLIENTS)]
