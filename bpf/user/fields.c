@@ -142,7 +142,8 @@ static const struct lbdmap_field local_key[] = {
 static const struct lbdmap_field local_fields[] = {
 	{ "ifindex", 0, 4, LBDMAP_T_UINT, NULL, "interface that has it" }, END };
 static const struct lbdmap_field service_count_fields[] = {
-#define COUNTER(field, help) F(lbd_service_count, field, UINT, NULL, help),
+#define COUNTER(field, help) \
+	{ #field, offsetof(struct lbd_service_count, field), 8, LBDMAP_T_UINT, NULL, help },
 #define SERVICE_COUNTERS
 #include <lbd/counters.tbl.h>
 #undef SERVICE_COUNTERS
@@ -153,7 +154,8 @@ static const struct lbdmap_field service_count_fields[] = {
 #undef REASON
 	END };
 static const struct lbdmap_field server_count_fields[] = {
-#define COUNTER(field, help) F(lbd_server_count, field, UINT, NULL, help),
+#define COUNTER(field, help) \
+	{ #field, offsetof(struct lbd_server_count, field), 8, LBDMAP_T_UINT, NULL, help },
 #define SERVER_COUNTERS
 #include <lbd/counters.tbl.h>
 #undef SERVER_COUNTERS

@@ -21,10 +21,11 @@
 
 #define LBD_ASSERT_SIZE(type, n) _Static_assert(sizeof(type) == (n), "layout of " #type)
 
-#define LBD_TICK_SHIFT      24 /* ns >> 24: one tick is 16.777 ms; 32 bits last 2.2 years */
-#define LBD_TICKS_S(s)      ((__u32)(((__u64)(s)*1000000000ULL) >> LBD_TICK_SHIFT))
-#define LBD_HEARTBEAT_TICKS LBD_TICKS_S(3)  /* older: the daemon is taken for dead */
-#define LBD_REST_TICKS      LBD_TICKS_S(60) /* a closed tuple rests that long */
+#define LBD_TICK_SHIFT 24 /* ns >> 24: one tick is 16.777 ms; 32 bits last 2.2 years */
+#define LBD_TICKS_S(s) ((__u32)(((__u64)(s)*1000000000ULL) >> LBD_TICK_SHIFT))
+#define LBD_HEARTBEAT_TICKS \
+	((__u32)(3000000000ULL >> LBD_TICK_SHIFT)) /* 3 s; older: the daemon is dead */
+#define LBD_REST_TICKS ((__u32)(60000000000ULL >> LBD_TICK_SHIFT)) /* a closed tuple rests 60 s */
 
 #define LBD_WAYS         8    /* places in a flow set, and in a reverse set */
 #define LBD_SLOT_WORDS   16   /* 32-bit words in one element of the slot array */
