@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import signal
 import threading
 import time
 
@@ -123,6 +124,29 @@ def _():
         equal(d.recv_until(b"\n"), b"s1\n", "server")
         d.close()
     equal(json.loads(json.dumps(adm("-j", "services")))[0]["service"], "web", "service")
+
+
+@case("-W: a reload hands the maps to the new worker; a failed one leaves them with the old")
+def _():
+    lbd = Lbd(HEAD + WEB, ns=net.lb, args=["-W"])
+    wait_for(lambda: len(adm("-j", "servers", "web")) == 2, 5, "two servers")
+    c = Conn(lbd.at("web", net.vip), ns=net.client)
+    c.recv_until(b"\n")
+    with open(lbd.cfg_path) as f:
+        text = f.read()
+
+    def reload(new):
+        with open(lbd.cfg_path, "w") as f:
+            f.write(new)
+        lbd.send_signal(signal.SIGUSR2)
+    reload(text.replace("    server s2 10.9.2.2:7000\n", ""))
+    wait_for(lambda: len(adm("-j", "servers", "web")) == 1, 10, "the new worker writes the maps")
+    reload("nonsense\n" + text)
+    lbd.wait_log("nonsense")
+    c.send(b"on")
+    equal(c.recv_exact(2), b"on", "the flow of the first worker's time")
+    adm("server", "web/s1", "weight", "5")
+    equal(adm("-j", "servers", "web")[0]["weight"], 5, "the worker that serves still writes")
 
 
 @case("a second daemon on the same pins is refused, and names the owner")

@@ -17,7 +17,7 @@ struct pick_request {
 	const struct addr *client;   /* source address; family ADDR_NONE: none */
 	const struct addr *dst;      /* the address the client connected to; may be NULL unless the row wants_dst */
 	bool is_udp;
-	bool listener_is_ip6;        /* the family of the listener decides the words (hashing.md) */
+	bool listener_is_ip6;        /* the family of the listener decides the words (Documentation/hashing.md) */
 	const struct smp_ctx *smp;   /* to evaluate expressions in; may be NULL unless the row wants_sample */
 	const struct server *avoid;  /* redispatch: not this one if there is another */
 	bool ignore_full;            /* also take servers at maxconn (the caller will queue there) */

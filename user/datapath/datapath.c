@@ -14,6 +14,8 @@
 
 #define HEARTBEAT_MS 1000
 #define SWEEP_MS     100
+#define OWN_RETRY_MS 20
+#define OWN_TRIES_SAID 250 /* 5 s */
 #define RETIRE_MS    3000 /* how often the flow table is searched for users of what is given up */
 #define SWEEP_ROUNDS 100 /* the whole flow table is looked at in that many sweeps: 10 s */
 
@@ -145,7 +147,7 @@ static int open_set(struct strbuf *why)
 		return rc;
 	}
 	rc = lbdmap_own(mirror.set, "lbd", &err);
-	if (rc == -EBUSY && start_replaces_others())
+	if (rc == -EBUSY && mirror.cfg->global.takes_over)
 		rc = 0; /* the old process gives it up once we are ready: control_start() */
 	if (rc)
 		strbuf_adds(why, err.text);
@@ -286,12 +288,16 @@ static void run(void)
 /* In a reload the old process lets go when it has heard that we are ready. */
 static void on_own_retry(struct timer *t)
 {
+	static int tries;
 	struct lbdmap_error err = { "" };
 
-	if (lbdmap_own(mirror.set, "lbd", &err) == 0)
+	if (lbdmap_own(mirror.set, "lbd", &err) == 0) {
 		run();
-	else
-		timer_set(&control_loop, t, control_loop.now_ms + 20);
+		return;
+	}
+	if (++tries % OWN_TRIES_SAID == 0)
+		log_global(LOG_L_WARNING, "datapath: the kernel's maps are not ours yet: %s", err.text);
+	timer_set(&control_loop, t, control_loop.now_ms + OWN_RETRY_MS);
 }
 
 void datapath_start(void)

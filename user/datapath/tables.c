@@ -56,7 +56,7 @@ static int build_ring(struct kernel_table *out, const struct lb_target *t, size_
 	return 0;
 }
 
-/* One usable server is taken without hashing (hashing.md): a table of one slot says just that. */
+/* One usable server is taken without hashing (Documentation/hashing.md): a table of one slot says just that. */
 static int build(const struct balance *b, const struct lb_target *t, size_t n, struct kernel_table *out)
 {
 	if (n <= 1 || strcmp(balance_kernel_form(b), "ring") != 0)
@@ -98,7 +98,7 @@ void kernel_pick_fields(const struct balance *b, struct lbd_service *out)
 	out->draws = 1;
 	if (b->algo->by_hash) {
 		out->pick = LBD_PICK_HASH;
-		/* hashing.md: avalanche, or consistent that names no function; maglev always */
+		/* Documentation/hashing.md: avalanche, or consistent that names no function; maglev always */
 		if (b->avalanche || b->hash_type == HASH_MAGLEV ||
 		    (b->hash_type == HASH_CONSISTENT && !b->hash_fn_set))
 			out->flags |= LBD_S_MIX;

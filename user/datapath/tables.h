@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * tables.h - a backend's servers as the flat words that packet programs read (hashing.md, <lbd/abi.h> LBD_TABLE).
+ * tables.h - a backend's servers as the flat words that packet programs read (Documentation/hashing.md, <lbd/abi.h> LBD_TABLE).
  * Pure: reads the servers' present state, writes no map. Control thread, or a helper thread for large ones.
  */
 #ifndef LBD_DATAPATH_TABLES_H

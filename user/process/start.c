@@ -274,13 +274,6 @@ static int prepare_process(struct config *cfg, const struct args *a)
 	return privileges_drop(g, d);
 }
 
-static bool replaces_others;
-
-bool start_replaces_others(void)
-{
-	return replaces_others;
-}
-
 static void tell_old_processes(const struct args *a)
 {
 	for (int i = 0; i < a->nold; i++)
@@ -316,7 +309,6 @@ int lbd_main(int argc, char **argv)
 	if (change_directory(&args))
 		return EXIT_ERROR;
 	process_start_wall_s = (uint64_t)time(NULL);
-	replaces_others = args.nold > 0;
 	set_environment(&args);
 	diag_init(&diag);
 	config = config_new(&diag);

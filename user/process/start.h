@@ -50,8 +50,6 @@ int lbd_main(int argc, char **argv);
 /* Begins a soft stop, as SIGUSR1 does. Control thread. */
 void process_soft_stop(void);
 bool process_is_stopping(void);
-/* -sf or -st names processes that will be told to end once this one is ready. */
-bool start_replaces_others(void);
 /* For `show info`: when it started, as CLOCK_REALTIME seconds. */
 extern uint64_t process_start_wall_s;
 

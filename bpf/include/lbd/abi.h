@@ -125,7 +125,7 @@ enum lbd_pick {                /* what chooses the slot */
 		LBD_PICK_DRAW, /* random and leastconn: the least loaded of `draws` weighted draws */
 		LBD_PICKS,
 };
-enum lbd_number { /* what the number is made of (hashing.md) */
+enum lbd_number { /* what the number is made of (Documentation/hashing.md) */
 		  LBD_NUM_SOURCE,
 		  LBD_NUM_5TUPLE,
 		  LBD_NUMS,
