@@ -11,6 +11,7 @@
 #include "http/h2_client.h"
 #include "http/msg.h"
 #include "http/steps.h"
+#include "process/start.h"
 
 #include <ctype.h>
 
@@ -261,8 +262,16 @@ void http_conf_init(void)
 	cfg_register_checks(checks, ARRAY_SIZE(checks));
 }
 
+static void stop_worker(struct loop *l)
+{
+	http_txn_trim();
+}
+
+static struct start_hooks hooks = { .name = "http", .worker_stop = stop_worker };
+
 void http_init(void)
 {
+	start_register(&hooks);
 	http_conf_init();
 	http_error_file_init();
 	http_log_init();

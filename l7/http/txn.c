@@ -82,6 +82,18 @@ void http_txn_free(struct http_txn *t)
 	n_spare++;
 }
 
+void http_txn_trim(void)
+{
+	while (spare) {
+		struct http_txn *t = spare;
+
+		spare = t->produce_ctx;
+		arena_fini(&t->arena);
+		free(t);
+	}
+	n_spare = 0;
+}
+
 void http_txn_smp_ctx(struct http_txn *t, struct smp_ctx *c, bool response)
 {
 	*c = (struct smp_ctx){

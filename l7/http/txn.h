@@ -80,6 +80,8 @@ static inline struct http_txn *http_txn_ctx(const struct smp_ctx *c)
 struct http_txn *http_txn_new(struct session *sess, const struct http_codec *client, void *client_ctx);
 /* After stream_fini(). */
 void http_txn_free(struct http_txn *t);
+/* Gives this thread's spare transactions back to the system. */
+void http_txn_trim(void);
 /* Wall clock in microseconds, from the loop's clock. */
 int64_t http_wall_us(void);
 
