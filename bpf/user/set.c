@@ -126,6 +126,11 @@ static struct lbdmap_set *set_alloc(const char *pin, bool writable)
 
 	if (!set)
 		return NULL;
+	/* libbpf reads /sys for it and keeps the number: after a chroot it could not be read any more */
+	if (libbpf_num_possible_cpus() < 1) {
+		free(set);
+		return NULL;
+	}
 	snprintf(set->pin, sizeof(set->pin), "%s", pin);
 	set->writable = writable;
 	set->dir_fd = -1;

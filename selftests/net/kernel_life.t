@@ -149,6 +149,30 @@ def _():
     equal(adm("-j", "servers", "web")[0]["weight"], 5, "the worker that serves still writes")
 
 
+@case("as an ordinary user (user, group, chroot) the daemon goes on writing its maps; so does its successor")
+def _():
+    text = (HEAD + WEB).replace("global\n", "global\n    user nobody\n    group nogroup\n    chroot @tmp@\n", 1)
+    first = Lbd(text, ns=net.lb)
+    with open(f"/proc/{first.pid}/status") as f:
+        contains(f.read(), "CapEff:\t0000000000000000", "no capability is left")
+    wait_for(lambda: len(adm("-j", "servers", "web")) == 2, 5, "two servers")
+    c = Conn(first.at("web", net.vip), ns=net.client)
+    c.recv_until(b"\n")
+
+    def share():
+        return {r["server"]: r["share"] for r in adm("-j", "servers", "web")}
+    first.cmd("set server web/s1 state maint")
+    wait_for(lambda: not share()["web/s1"], 2, "the table follows")
+    second = Lbd(text, ns=net.lb, ports=first.ports, args=["-sf", str(first.pid)])
+    first.wait()
+    wait_for(lambda: share()["web/s1"], 5, "the successor writes the maps")
+    second.cmd("set server web/s2 state drain")
+    wait_for(lambda: not share()["web/s2"], 2, "the table follows")
+    c.send(b"on")
+    equal(c.recv_exact(2), b"on", "the flow of the first one's time")
+    wait_for(lambda: int(second.stat("web", "FRONTEND")["scur"]) >= 1, 3, "the kernel's counters are read")
+
+
 @case("a second daemon on the same pins is refused, and names the owner")
 def _():
     first = Lbd(HEAD + WEB, ns=net.lb)

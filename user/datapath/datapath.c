@@ -192,6 +192,7 @@ int datapath_open(struct config *cfg, struct diag *d)
 		rc = fall_back(cfg, d, strbuf_z(&why));
 	} else {
 		mirror_services_init();
+		mirror_neighbours_manage();
 		if (mirror.adopted)
 			mirror.adopted_flows = count_flows(mirror.set);
 	}

@@ -84,6 +84,8 @@ int mirror_retire_go_on(void);
 /* ---- servers.c ---- */
 int mirror_server_put(struct mirror_backend *b, struct mirror_server *m);
 void mirror_server_follow(struct mirror_server *m); /* next hop anew */
+/* Asks the kernel to keep every server's neighbour resolved; needs CAP_NET_ADMIN, so before privileges are dropped. */
+void mirror_neighbours_manage(void);
 void mirror_server_free_slot(struct mirror_server *m);
 void mirror_orphan_servers_remove(void);
 

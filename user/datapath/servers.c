@@ -74,6 +74,21 @@ static bool hop_resolve(const struct addr *to, struct lbd_nexthop *hop, struct n
 	return true;
 }
 
+void mirror_neighbours_manage(void)
+{
+	struct net_route route;
+	struct addr to;
+
+	for (int b = 0; b < mirror.nbackends; b++) {
+		for (int i = 0; i < mirror.backends[b].be->nservers; i++) {
+			server_addr(mirror.backends[b].servers[i].server, &to);
+			to.port = 0;
+			if (net_route_get(&to, &route) == 0 && !route.local)
+				net_neighbour_manage(route.ifindex, route.gateway.family != ADDR_NONE ? &route.gateway : &to);
+		}
+	}
+}
+
 static bool is_our_device(uint32_t ifindex)
 {
 	for (int i = 0; i < mirror.nifaces; i++)
