@@ -178,13 +178,18 @@ static void next_response(struct http_txn *t)
 	h1_out_start(&t->cl.out);
 }
 
+/* A server that never comes to the point: every 1xx costs memory of the request, and turns of this loop. */
+#define MAX_INTERIMS 1000
+
 /* 100, 102, 103: passed on as they come; HTTP/1.0 clients do not know them. */
 static enum http_io pass_interim(struct http_txn *t)
 {
 	enum http_io r = t->req.flags & MSG_F_HTTP10 ? IO_OK : t->client->push(t);
 
-	if (r == IO_OK)
+	if (r == IO_OK) {
+		t->interims++;
 		next_response(t);
+	}
 	return r;
 }
 
@@ -202,6 +207,8 @@ static enum http_io read_response_head(struct http_txn *t)
 
 	for (;;) {
 		if (t->rsp.state == MSG_DONE && (t->rsp.flags & MSG_F_INTERIM)) {
+			if (t->interims == MAX_INTERIMS)
+				return IO_BAD;
 			r = pass_interim(t);
 			if (r != IO_OK)
 				return r == IO_WAIT ? IO_WAIT : IO_EOF;

@@ -72,6 +72,12 @@ struct h1_head {
  */
 enum h1_result h1_parse_head(struct h1_head *h, struct http_msg *m, struct segment *seg);
 
+/* A request that came in another way (HTTP/2) and goes on as HTTP/1: are target and Host what the parser would accept? Only paths and
+ * "*" are. @relaxed: option accept-invalid-http-request. */
+enum h1_error h1_check_request(struct http_msg *m, bool relaxed);
+
+/* Fields that frame, route or authenticate must not come behind the body. */
+bool h1_may_be_trailer(enum http_hdr_id id);
 /* One trailer line without its line end; framing fields are dropped (RFC 9110 section 6.5.1). */
 enum h1_error h1_parse_trailer(struct http_msg *m, char *line, size_t n);
 

@@ -285,16 +285,24 @@ static bool host_char_ok(unsigned char c)
 	       (c && strchr("-._~%!$&'()*+,;=:[]", c));
 }
 
+static bool host_chars_ok(const struct http_hdr *hdr, uint8_t relax)
+{
+	if (relax & H1_RELAX_HOST)
+		return true;
+	for (uint32_t i = 0; i < hdr->value_len; i++)
+		if (!host_char_ok(hdr->value[i]))
+			return false;
+	return true;
+}
+
 static enum h1_error on_host(struct http_msg *m, struct http_hdr *hdr, uint8_t relax)
 {
 	struct http_hdr *first;
 
 	if (m->flags & MSG_F_RESPONSE)
 		return H1_ERR_NONE;
-	if (!(relax & H1_RELAX_HOST))
-		for (uint32_t i = 0; i < hdr->value_len; i++)
-			if (!host_char_ok(hdr->value[i]))
-				return H1_ERR_HOST;
+	if (!host_chars_ok(hdr, relax))
+		return H1_ERR_HOST;
 	if (m->flags & MSG_F_HOST_SEEN) {
 		first = http_hdr_find_id(m, HDR_HOST);
 		if (first != hdr && !slice_eq_case(http_hdr_value(first), http_hdr_value(hdr)))
@@ -435,6 +443,16 @@ static enum h1_error request_done(struct h1_head *h, struct http_msg *m)
 	return H1_ERR_NONE;
 }
 
+enum h1_error h1_check_request(struct http_msg *m, bool relaxed)
+{
+	uint8_t relax = relaxed ? H1_RELAX_CHARS | H1_RELAX_HOST : 0;
+	struct http_hdr *host = http_hdr_find_id(m, HDR_HOST);
+
+	if (bad_target_char(m->target, relax) || !target_form_ok(m) || (m->flags & MSG_F_ABS_URI))
+		return H1_ERR_TARGET;
+	return host && !host_chars_ok(host, relax) ? H1_ERR_HOST : H1_ERR_NONE;
+}
+
 /* Messages that must not have a body must not announce one (RFC 9110 section 8.6). */
 static void drop_framing(struct http_msg *m)
 {
@@ -562,8 +580,7 @@ enum h1_result h1_parse_head(struct h1_head *h, struct http_msg *m, struct segme
 	return H1_MORE;
 }
 
-/* Fields that frame, route or authenticate must not come behind the body. */
-static bool may_be_trailer(enum http_hdr_id id)
+bool h1_may_be_trailer(enum http_hdr_id id)
 {
 	switch (id) {
 	case HDR_CONTENT_LENGTH:
@@ -601,7 +618,7 @@ enum h1_error h1_parse_trailer(struct http_msg *m, char *line, size_t n)
 	for (size_t k = i + 1; k < n; k++)
 		if (((unsigned char)line[k] < 0x20 && line[k] != '\t') || line[k] == 0x7f)
 			return H1_ERR_TRAILER;
-	if (!may_be_trailer(http_hdr_id(slice_make(line, i))))
+	if (!h1_may_be_trailer(http_hdr_id(slice_make(line, i))))
 		return H1_ERR_NONE;
 	hdr = m->trailers.n + 1u < http_max_hdrs ? http_hdrs_add(m, &m->trailers) : NULL;
 	if (!hdr)

@@ -18,11 +18,14 @@
 #define H2_CONN_WINDOW  (1 << 20)
 #define H2_FRAME_HEADER 9
 #define PARTS_PER_FRAME 8       /* of the body's queue in one DATA frame */
+#define H2_MAX_ANSWERS  200     /* frames waiting for a client that does not read; above, nothing more is read from it */
+#define H2_FIELD_BYTES  4       /* what a field costs beside its text, as ": " and CRLF in HTTP/1 */
 
 struct h2_conn {
 	struct session *sess;
 	nghttp2_session *ng;
 	struct list streams;     /* struct h2_stream */
+	unsigned int n_streams;  /* also those that the client has reset, until their steps have seen it */
 	struct http_body out;    /* frames to be written: slices of `frames` and of body segments */
 	struct segment *frames;  /* where frame headers and small frames are built */
 	struct segment *reading; /* what nghttp2 is being fed with */
@@ -36,10 +39,14 @@ struct h2_stream {
 	struct h2_conn *c;
 	struct http_txn *t;
 	int32_t id;
-	bool head_done, submitted, bad;
+	bool head_done, submitted;
+	uint8_t error;           /* enum h1_error of the head */
 	bool closed;             /* RST_STREAM or END_STREAM of both sides */
 	uint64_t acked;          /* request body bytes whose window was given back */
 	struct slice scheme, authority;
+	uint32_t field_bytes;    /* of the head, then of the trailers: bounded like a head in HTTP/1 */
+	uint32_t cookie_n, cookie_room;
+	char *cookie;            /* the line gathered from all Cookie fields */
 };
 
 static const struct http_codec h2_codec;
@@ -94,10 +101,13 @@ static ssize_t on_send(nghttp2_session *ng, const uint8_t *data, size_t n, int f
 static int on_send_data(nghttp2_session *ng, nghttp2_frame *f, const uint8_t *header, size_t n,
 			nghttp2_data_source *source, void *arg)
 {
-	struct h2_stream *st = source->ptr;
-	struct http_body *b = &st->t->rsp.body;
+	struct h2_stream *st = nghttp2_session_get_stream_user_data(ng, f->hd.stream_id);
 	struct h2_conn *c = arg;
+	struct http_body *b;
 
+	if (!st) /* released while this frame waited for room */
+		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+	b = &st->t->rsp.body;
 	if (!out_room(c, PARTS_PER_FRAME + 2))
 		return NGHTTP2_ERR_WOULDBLOCK;
 	if (!queue_copy(c, header, H2_FRAME_HEADER))
@@ -122,10 +132,13 @@ static int on_send_data(nghttp2_session *ng, nghttp2_frame *f, const uint8_t *he
 static ssize_t on_read_body(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t n, uint32_t *flags,
 			    nghttp2_data_source *source, void *arg)
 {
-	struct h2_stream *st = source->ptr;
-	struct http_body *b = &st->t->rsp.body;
+	struct h2_stream *st = nghttp2_session_get_stream_user_data(ng, id);
+	struct http_body *b;
 	size_t k = 0;
 
+	if (!st)
+		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
+	b = &st->t->rsp.body;
 	for (unsigned int i = 0; i < b->count && i < PARTS_PER_FRAME && k < n; i++)
 		k += b->part[(b->first + i) & (BODY_PARTS - 1)].n;
 	if (k > n)
@@ -221,7 +234,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *f, void *a
 
 	if (f->hd.type != NGHTTP2_HEADERS || f->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0;
-	st = calloc(1, sizeof(*st));
+	st = c->n_streams < 2 * H2_MAX_STREAMS ? calloc(1, sizeof(*st)) : NULL;
 	if (!st || !(st->t = http_txn_new(c->sess, &h2_codec, st))) {
 		free(st);
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -229,6 +242,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *f, void *a
 	st->c = c;
 	st->id = f->hd.stream_id;
 	list_add_tail(&c->streams, &st->node);
+	c->n_streams++;
 	nghttp2_session_set_stream_user_data(ng, st->id, st);
 	st->t->req.flags |= MSG_F_H2;
 	st->t->idle_from_us = this_loop->now_us;
@@ -238,15 +252,26 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *f, void *a
 }
 
 /* Several Cookie fields are one line in HTTP/1 (RFC 9113 section 8.2.3). */
-static void add_cookie(struct http_msg *m, struct slice value)
+static void add_cookie(struct h2_stream *st, struct slice value)
 {
-	struct http_hdr *h = http_hdr_find_id(m, HDR_COOKIE);
+	struct arena *a = st->t->req.arena;
+	size_t need = st->cookie_n + 2 + value.n;
 
-	if (!h)
-		http_hdr_append_id(m, HDR_COOKIE, value);
-	else
-		http_hdr_replace(m, h, slice_z(arena_printf(m->arena, "%.*s; %.*s", (int)h->value_len, h->value,
-							    SLICE_FMT(value))));
+	if (need > st->cookie_room) {
+		char *p = arena_alloc(a, 2 * need);
+
+		if (st->cookie_n)
+			memcpy(p, st->cookie, st->cookie_n);
+		st->cookie = p;
+		st->cookie_room = (uint32_t)(2 * need);
+	}
+	if (st->cookie_n) {
+		memcpy(st->cookie + st->cookie_n, "; ", 2);
+		st->cookie_n += 2;
+	}
+	if (value.n)
+		memcpy(st->cookie + st->cookie_n, value.p, value.n);
+	st->cookie_n += (uint32_t)value.n;
 }
 
 static bool pseudo_header(struct h2_stream *st, struct slice name, struct slice value)
@@ -266,6 +291,18 @@ static bool pseudo_header(struct h2_stream *st, struct slice name, struct slice 
 	return true;
 }
 
+static void add_trailer(struct http_msg *m, struct slice name, struct slice value)
+{
+	struct http_hdr *h;
+
+	if (!h1_may_be_trailer(http_hdr_id(name)))
+		return;
+	h = m->trailers.n + 1u < http_max_hdrs ? http_hdrs_add(m, &m->trailers) : NULL;
+	if (h)
+		*h = (struct http_hdr){ name.p, value.p, (uint32_t)value.n, (uint16_t)name.n, (uint8_t)http_hdr_id(name), 0 };
+}
+
+/* A field of a few bytes on the wire may be thousands here (HPACK's table): nothing is kept above the limit. */
 static int on_header(nghttp2_session *ng, const nghttp2_frame *f, const uint8_t *name, size_t name_n,
 		     const uint8_t *value, size_t value_n, uint8_t flags, void *arg)
 {
@@ -273,27 +310,25 @@ static int on_header(nghttp2_session *ng, const nghttp2_frame *f, const uint8_t 
 	struct http_msg *m;
 	struct slice n, v;
 
-	if (!st)
+	if (!st || st->error != H1_ERR_NONE)
 		return 0;
 	m = &st->t->req;
+	st->t->s.bytes_in += name_n + value_n;
+	if (name_n + value_n + H2_FIELD_BYTES > http_max_head - st->field_bytes) {
+		st->error = H1_ERR_TOO_LARGE;
+		return st->head_done ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
+	}
+	st->field_bytes += (uint32_t)(name_n + value_n + H2_FIELD_BYTES);
 	v = arena_dup(m->arena, slice_make(value, value_n));
 	n = arena_dup(m->arena, slice_make(name, name_n));
-	st->t->s.bytes_in += name_n + value_n;
-	if (st->head_done) { /* trailers */
-		struct http_hdr *h = m->trailers.n + 1u < http_max_hdrs ? http_hdrs_add(m, &m->trailers) : NULL;
-
-		if (h)
-			*h = (struct http_hdr){ n.p, v.p, (uint32_t)v.n, (uint16_t)n.n, (uint8_t)http_hdr_id(n), 0 };
-		return 0;
-	}
-	if (n.p[0] == ':') {
-		st->bad |= !pseudo_header(st, n, v);
-		return 0;
-	}
-	if (http_hdr_id(n) == HDR_COOKIE)
-		add_cookie(m, v);
+	if (st->head_done)
+		add_trailer(m, n, v);
+	else if (n.p[0] == ':')
+		st->error = pseudo_header(st, n, v) ? H1_ERR_NONE : H1_ERR_NAME;
+	else if (http_hdr_id(n) == HDR_COOKIE)
+		add_cookie(st, v);
 	else if (m->hdrs.n + 1u >= http_max_hdrs || http_hdr_append(m, n, v))
-		st->bad = true;
+		st->error = H1_ERR_TOO_MANY_HEADERS;
 	return 0;
 }
 
@@ -304,13 +339,20 @@ static void head_complete(struct h2_stream *st, bool end)
 	struct http_hdr *h = http_hdr_find_id(m, HDR_CONTENT_LENGTH);
 
 	st->head_done = true;
+	st->field_bytes = 0;
 	m->line = slice_z(arena_printf(m->arena, "%.*s %.*s HTTP/2.0", SLICE_FMT(m->method_text), SLICE_FMT(m->target)));
 	if (st->authority.n) {
 		http_hdr_delete_all(m, HDR_HOST, SLICE_NONE);
 		http_hdr_append_id(m, HDR_HOST, st->authority);
 	}
-	if (st->bad || m->method == METH_CONNECT || !m->target.n) {
-		st->t->cl.head.error = m->method == METH_CONNECT ? H1_ERR_METHOD : H1_ERR_NAME;
+	if (st->cookie_n)
+		http_hdr_append_id(m, HDR_COOKIE, slice_make(st->cookie, st->cookie_n));
+	if (m->method == METH_CONNECT)
+		st->error = H1_ERR_METHOD;
+	else if (st->error == H1_ERR_NONE)
+		st->error = h1_check_request(m, http_conf(st->c->sess->fe)->relax_request);
+	if (st->error != H1_ERR_NONE) {
+		st->t->cl.head.error = st->error;
 		m->state = MSG_BAD;
 		return;
 	}
@@ -339,7 +381,7 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *f, void *arg)
 		return 0;
 	if (f->hd.type == NGHTTP2_HEADERS && !st->head_done) {
 		head_complete(st, end);
-	} else if (end) {
+	} else if (end && st->t->req.state == MSG_BODY) { /* not after a head that was refused */
 		st->t->req.state = MSG_DONE;
 		st->t->req.body.eom = true;
 	}
@@ -459,6 +501,8 @@ static int submit(struct h2_stream *st)
 		if (!is_connection_header(h))
 			list[n++] = nv(http_hdr_get_name(h), http_hdr_value(h));
 	}
+	if ((m->flags & MSG_F_INTERIM) && nghttp2_session_get_outbound_queue_size(st->c->ng) > H2_MAX_ANSWERS)
+		return 0; /* nobody must be told: a client that does not read costs no memory */
 	if (m->flags & MSG_F_INTERIM)
 		return nghttp2_submit_headers(st->c->ng, NGHTTP2_FLAG_NONE, st->id, NULL, list, n, NULL) < 0 ? -1 : 0;
 	st->submitted = true;
@@ -499,16 +543,15 @@ static void h2_release(struct http_txn *t)
 	struct h2_conn *c = st->c;
 
 	list_del(&st->node);
+	c->n_streams--;
+	nghttp2_session_set_stream_user_data(c->ng, st->id, NULL);
+	if (!c->dead && t->req.body.produced > st->acked) /* what nobody will read; of a closed stream it is the connection's still */
+		nghttp2_session_consume(c->ng, st->id, t->req.body.produced - st->acked);
 	if (!c->dead && !st->closed) {
-		nghttp2_session_set_stream_user_data(c->ng, st->id, NULL);
-		if (t->req.body.produced > st->acked) /* what nobody will read */
-			nghttp2_session_consume(c->ng, st->id, t->req.body.produced - st->acked);
 		if (!t->cl.out.done)
 			nghttp2_submit_rst_stream(c->ng, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_INTERNAL_ERROR);
 		else if (t->req.state != MSG_DONE)
 			nghttp2_submit_rst_stream(c->ng, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_NO_ERROR);
-	} else if (!c->dead) {
-		nghttp2_session_set_stream_user_data(c->ng, st->id, NULL);
 	}
 	free(st);
 	flush(c);
@@ -568,13 +611,22 @@ static bool feed(struct h2_conn *c, struct segment *seg)
 	return r >= 0;
 }
 
+/* Frames of a client that does not read our answers to them stay in the socket; its next event is that it reads. */
+static bool answers_fit(struct h2_conn *c)
+{
+	if (nghttp2_session_get_outbound_queue_size(c->ng) > H2_MAX_ANSWERS)
+		flush(c);
+	return nghttp2_session_get_outbound_queue_size(c->ng) <= H2_MAX_ANSWERS;
+}
+
 static void on_ready(struct conn *conn)
 {
 	struct session *s = conn->owner;
 	struct h2_conn *c = *slot(s);
 	bool alive = true;
 
-	while (alive && (conn->flags & CONN_CAN_READ)) {
+	flush(c);
+	while (alive && !c->dead && (conn->flags & CONN_CAN_READ) && answers_fit(c)) {
 		struct segment *seg = segment_new();
 		ssize_t n;
 

@@ -53,6 +53,7 @@ struct http_txn {
 	uint32_t flags;                  /* enum http_txn_flag */
 	uint16_t deny_status;            /* what RULE_DENY answers; set by the action, else 403 */
 	uint8_t rule_phase;              /* which of the sets is being run */
+	uint16_t interims;               /* 1xx responses so far */
 	uint16_t status;                 /* as logged; 0: none ("-1") */
 	struct rule_progress progress;
 	struct slice request_line;       /* as received, for the log: "GET /x HTTP/1.1" */
