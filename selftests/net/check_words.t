@@ -232,6 +232,28 @@ listen b
             equal(c.recv_exact(11), b"still there", "echo")
 
 
+@cases("on-marked-down in {0}: a server in maintenance loses its connections, one that drains keeps them", [("lbd", Lbd), ("haproxy", Haproxy)])
+def _(label, program):
+    echo = EchoServer("e", addr="127.0.0.1")
+    p = program(f"""
+defaults
+    mode tcp
+    timeout connect 1s
+    timeout client 20s
+    timeout server 20s
+listen b
+    bind 127.0.0.1:@web@
+    server s 127.0.0.1:{echo.port} on-marked-down shutdown-sessions
+""")
+    c = Conn(p.at("web"))
+    equal(c.recv_until(b"\n"), b"e\n", "banner")
+    p.cmd("set server b/s state drain")
+    c.send(b"drained")
+    equal(c.recv_exact(7), b"drained", "echo while it drains")
+    p.cmd("set server b/s state maint")
+    true(c.closed(), "the connection ends")
+
+
 @case("rise, fall and the intervals are kept")
 def _():
     import time

@@ -135,6 +135,31 @@ def _():
     adm("server", "web/s1", "paint", code=64)
 
 
+@case("on-marked-down shutdown-sessions: maintenance resets the server's flows, other servers' and later ones live")
+def _():
+    lbd = Lbd(CONFIG.replace("@hook@", "").replace("weight 10", "weight 10 on-marked-down shutdown-sessions"), ns=net.lb)
+    conns = {}
+    for i in range(1, 101):
+        c = Conn(lbd.at("web", net.vip), ns=net.client, src=f"10.9.100.{i}")
+        conns.setdefault(c.recv_until(b"\n").strip().decode(), c)
+    equal(sorted(conns), ["s1", "s2", "s3"], "servers in use")
+    for state, ends in (("drain", False), ("maint", True)):
+        for name in ("s1", "s2"):
+            lbd.cmd(f"set server web/{name} state {state}")
+            wait_for(lambda: not rows(lbd)[f"web/{name}"]["share"], 2, "the table follows")
+            conns[name].send(b"still here")
+            try:
+                equal(conns[name].recv_exact(10), b"still here", f"{name} in {state}")
+                true(name == "s2" or not ends, "the flow of s1 lives on in maintenance")
+            except ConnectionResetError:
+                true(name == "s1" and ends, f"the flow of {name} was reset in {state}")
+    for name in ("s1", "s2"):
+        lbd.cmd(f"set server web/{name} state ready")
+    wait_for(lambda: rows(lbd)["web/s1"]["share"], 2, "the table follows")
+    names = {who(lbd, f"10.9.100.{i}") for i in range(1, 101)}
+    equal(names, {"s1", "s2", "s3"}, "servers after maintenance")
+
+
 @case("kill -9 of the daemon: open connections go on, new ones are served, the next daemon adopts them")
 def _():
     lbd = lbd_with("")

@@ -48,7 +48,7 @@ void check_set_type(struct proxy *px, const struct check_type *t);
 
 /* What a server line says. */
 struct check_conf {
-	bool enabled, addr_set, shutdown_sessions;
+	bool enabled, addr_set;
 	struct addr addr;                              /* `addr`, and the port of `port` */
 	uint32_t inter_ms, fastinter_ms, downinter_ms; /* 0: not said */
 	int rise, fall;

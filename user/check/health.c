@@ -43,12 +43,6 @@ static void say_check(struct check *c, bool passed)
 	server_say(s->px, SAY_NOTICE, line);
 }
 
-static void went_down(struct check *c)
-{
-	if (c->conf->shutdown_sessions)
-		sessions_kill_server(c->srv, 'D');
-}
-
 void health_note(struct check *c, enum check_status st, int code, const char *info)
 {
 	struct server *s = c->srv;
@@ -77,12 +71,10 @@ void health_note(struct check *c, enum check_status st, int code, const char *in
 	if (report && logged)
 		say_check(c, passed);
 	words = logged ? NULL : c->why; /* not said twice */
-	if (!passed && health == 0 && atomic_load(&s->live.oper) != SRV_STOPPED) {
+	if (!passed && health == 0)
 		server_set_oper(s, SRV_STOPPED, words);
-		went_down(c);
-	} else if (passed && health == full) {
+	else if (passed && health == full)
 		server_set_oper(s, c->result == CHECK_CONDPASS ? SRV_STOPPING : SRV_RUNNING, words);
-	}
 }
 
 /* ---- forced by an operator ---- */
@@ -95,8 +87,6 @@ void check_force(struct server *s, enum server_oper oper)
 	if (c && c->enabled && !c->running)
 		check_schedule(c, check_interval(c));
 	server_set_oper(s, oper, "changed from CLI");
-	if (c && oper == SRV_STOPPED)
-		went_down(c);
 }
 
 bool check_enable(struct server *s, bool on)
@@ -114,7 +104,10 @@ bool check_enable(struct server *s, bool on)
 	return true;
 }
 
-/* Leaving maintenance a server counts as up, but falls at the first failed check. */
+/*
+ * Leaving maintenance a server counts as up, but falls at the first failed check. `on-marked-down` ends what the server
+ * still has whether a check, the operator or maintenance took it down; the data path does its part itself.
+ */
 static void on_server_changed(struct server *s, unsigned int events)
 {
 	struct check *c = check_of(s);
@@ -122,6 +115,8 @@ static void on_server_changed(struct server *s, unsigned int events)
 
 	if (!(events & SERVER_EV_STATE))
 		return;
+	if (server_cuts_sessions(s))
+		sessions_kill_server(s, 'D');
 	if (maint) {
 		if (c)
 			check_stop(c);

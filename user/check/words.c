@@ -143,7 +143,7 @@ static int opt_on_marked_down(struct cfg_line *l, int *i, struct server *s)
 		return cfg_error(l, *i + 1,
 				 "'on-marked-down' only takes 'shutdown-sessions', not '%s'",
 				 value(l, *i));
-	conf_of(s)->shutdown_sessions = true;
+	s->shutdown_on_down = true;
 	*i += 2;
 	return 0;
 }

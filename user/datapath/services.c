@@ -169,12 +169,6 @@ void mirror_publish_dirty(struct task *task)
 
 /* ---- what the rest of the daemon changed ---- */
 
-/* `on-marked-down shutdown-sessions` */
-static bool cuts_sessions(const struct server *s)
-{
-	return s->shutdown_on_down && atomic_load(&s->live.oper) == SRV_STOPPED;
-}
-
 void mirror_server_changed(struct server *s, unsigned int events)
 {
 	struct mirror_server *m = mirror_server_find(s);
@@ -192,7 +186,7 @@ void mirror_server_changed(struct server *s, unsigned int events)
 	mirror_server_put(b, m);
 	if (m->slot)
 		mirror_failed("server state",
-			      lbdmap_server_state(mirror.set, m->slot, server_is_usable(s), cuts_sessions(s)));
+			      lbdmap_server_state(mirror.set, m->slot, server_is_usable(s), server_cuts_sessions(s)));
 	b->dirty = true;
 	task_wake(&control_loop, &mirror.publish);
 }

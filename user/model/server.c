@@ -66,6 +66,12 @@ bool server_is_usable(const struct server *s)
 	       atomic_load_explicit(&s->live.eweight, memory_order_relaxed) > 0;
 }
 
+bool server_cuts_sessions(const struct server *s)
+{
+	return s->shutdown_on_down && (atomic_load(&s->live.oper) == SRV_STOPPED ||
+				       (atomic_load(&s->live.admin) & SRV_ADM_MAINT));
+}
+
 /* Readers try again when the control thread was writing (odd version) or has written in between. */
 void server_addr(const struct server *s, struct addr *out)
 {

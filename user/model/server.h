@@ -105,6 +105,8 @@ uint32_t server_queued(const struct server *s);
 bool server_is_usable(const struct server *s);
 /* May persistent connections still go there (drain allows them)? */
 bool server_is_willing(const struct server *s);
+/* Down or in maintenance, and `on-marked-down shutdown-sessions` says that its connections end with that. */
+bool server_cuts_sessions(const struct server *s);
 /* "UP", "DOWN", "MAINT", "DRAIN", "NOLB", "no check" ... as the statistics' status column says. */
 const char *server_state_text(const struct server *s, char *buf, size_t size);
 
