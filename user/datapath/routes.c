@@ -83,22 +83,28 @@ static void add_gateways(struct entries *to)
 	}
 }
 
+/* In the map or not at all: an entry that could not be written has no slot, and the next change tries it again. */
 static void put_entry(struct route_entry *e)
 {
 	int64_t slot = lbdmap_slot_take(mirror.set, LBDMAP_NEXTHOP, 1);
+	int err = slot < 0 ? (int)slot : lbdmap_nexthop_put(mirror.set, (uint32_t)slot, &e->hop);
 
-	if (slot < 0 || mirror_failed("next hop", lbdmap_nexthop_put(mirror.set, (uint32_t)slot, &e->hop)))
-		return;
-	e->slot = (uint32_t)slot;
-	mirror_failed("route", lbdmap_route_put(mirror.set, &e->to, e->len, e->slot));
+	if (!err)
+		err = lbdmap_route_put(mirror.set, &e->to, e->len, (uint32_t)slot);
+	if (!mirror_failed("route", err))
+		e->slot = (uint32_t)slot;
+	else if (slot > 0)
+		lbdmap_slot_give(mirror.set, LBDMAP_NEXTHOP, (uint32_t)slot);
 }
 
+/* @replaced: the map's element names another slot already; else it goes first, so that nothing names a slot given back. */
 static void drop_entry(const struct route_entry *e, bool replaced)
 {
+	if (!e->slot)
+		return;
 	if (!replaced)
 		lbdmap_route_del(mirror.set, &e->to, e->len);
-	if (e->slot)
-		lbdmap_slot_give(mirror.set, LBDMAP_NEXTHOP, e->slot);
+	lbdmap_slot_give(mirror.set, LBDMAP_NEXTHOP, e->slot);
 }
 
 /* Both sorted: what is in both stays, what is only in one goes or comes. */
@@ -114,11 +120,11 @@ static void merge(struct entries *old, struct entries *want)
 		} else if (c > 0) {
 			put_entry(&want->e[j++]);
 		} else {
-			if (memcmp(&old->e[i].hop, &want->e[j].hop, sizeof(want->e[j].hop)) == 0) {
+			if (old->e[i].slot && memcmp(&old->e[i].hop, &want->e[j].hop, sizeof(want->e[j].hop)) == 0) {
 				want->e[j].slot = old->e[i].slot;
 			} else {
 				put_entry(&want->e[j]);
-				drop_entry(&old->e[i], true);
+				drop_entry(&old->e[i], want->e[j].slot != 0);
 			}
 			i++;
 			j++;
