@@ -215,9 +215,13 @@ static __always_inline void flow_next_state(struct pkt *p, __u32 *state, __u32 *
 	}
 }
 
+/*
+ * Counts go to the service that the flow was made under: the address may belong to another one by now (retired, or
+ * changed by a reload), and who waits for the last flow of the old one must see it end.
+ */
 static __always_inline void flow_track_slow(struct pkt *p, struct lbd_flow *f)
 {
-	__u32 word = p->word;
+	__u32 word = p->word, svc = f->service, srv = f->server; /* the swap proves that they stood */
 
 	for (int i = 0; i < FLOW_TRIES; i++) {
 		__u32 state = LBD_FLOW_STATE(word), flags = LBD_FLOW_FLAGS(word), was = state, now;
@@ -230,9 +234,9 @@ static __always_inline void flow_track_slow(struct pkt *p, struct lbd_flow *f)
 		now = __sync_val_compare_and_swap(&f->word, word, next);
 		if (now == word) {
 			if (state == LBD_FLOW_OPEN && was == LBD_FLOW_SYNACK)
-				count_flow_open(p->service, p->server);
+				count_flow_open(svc, srv);
 			if (state == LBD_FLOW_CLOSED && state_is_live(was))
-				count_flow_closed(p->service, p->server);
+				count_flow_closed(svc, srv);
 			return;
 		}
 		if ((now ^ word) & 0xffff) /* another flow's place by now */

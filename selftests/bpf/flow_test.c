@@ -221,6 +221,29 @@ static void kill_of_a_replaced_flow(void **state)
 			 -ENOENT);
 }
 
+/* The address belongs to another service by now: the end is counted where the beginning was, whoever ends it. */
+static void end_after_the_address_moved(void **state)
+{
+	struct lbd_service_key k = { .addr = rig_addr(RIG_VIP), .port_be = htons(80), .proto = 6 };
+	struct lbd_service other = { .id = 77, .draws = 1 };
+	int64_t slot = lbdmap_slot_take(rig.set, LBDMAP_SERVICE, 1);
+	struct lbd_service_count c;
+	int action;
+
+	assert_true(slot > 0);
+	assert_int_equal(lbdmap_service_put(rig.set, slot, &other), 0);
+	shoot(1, 5000, SYN, &action);
+	assert_int_equal(action, XDP_REDIRECT);
+	assert_int_equal(lbdmap_bind_put(rig.set, &k, slot, 0), 0);
+	shoot(1, 5000, RST, &action);
+	assert_int_equal(action, XDP_REDIRECT);
+	assert_int_equal(lbdmap_service_count(rig.set, rig.service, &c), 0);
+	assert_int_equal(c.flows_new, 1);
+	assert_int_equal(c.flows_closed, 1);
+	assert_int_equal(lbdmap_service_count(rig.set, slot, &c), 0);
+	assert_int_equal(c.flows_closed, 0);
+}
+
 static int big(void **state)
 {
 	rig_reset(&rig, FLOWS, 3);
@@ -260,6 +283,7 @@ int main(void)
 		{ "race_with_evictions", race, tiny, NULL, NULL },
 		cmocka_unit_test_setup(sweep, small),
 		cmocka_unit_test_setup(kill_of_a_replaced_flow, small),
+		cmocka_unit_test_setup(end_after_the_address_moved, small),
 	};
 
 	return cmocka_run_group_tests_name("flow", tests, setup, teardown);
