@@ -255,7 +255,7 @@ static void w_throttle(struct strbuf *o, const struct stat_obj *s)
 {
 	uint32_t u = get(&s->srv->live.uweight), e = get(&s->srv->live.eweight);
 
-	if (s->srv->slowstart_ms && server_is_usable(s->srv) && e < u)
+	if (server_is_usable(s->srv) && e < u)
 		strbuf_add_u64(o, e * 100 / u);
 }
 

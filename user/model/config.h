@@ -24,7 +24,7 @@ struct global {
 	uint32_t uid, gid;
 	bool daemon, master_worker, quiet, debug;
 	bool zero_warning, set_dumpable, lax_limits; /* lax_limits: `no strict-limits` */
-	uint32_t hard_stop_after_ms, grace_ms;
+	uint32_t hard_stop_after_ms;
 	uint32_t bufsize;            /* tune.bufsize, bytes */
 	uint32_t maxrewrite;         /* tune.maxrewrite, bytes */
 	uint32_t maxaccept;          /* tune.maxaccept */

@@ -29,13 +29,10 @@ enum {
 	PX_O_TCPLOG          = 1 << 11,
 	PX_O_HTTPLOG         = 1 << 12,
 	PX_O_CLFLOG          = 1 << 13,
-	PX_O_SMARTACC        = 1 << 14,
-	PX_O_SMARTCON        = 1 << 15,
 	PX_O_LOG_HEALTH      = 1 << 16,
 	PX_O_PERSIST         = 1 << 17,
 	PX_O_LOG_SEPARATE_ERRORS = 1 << 18,
 	PX_O_DONTLOG_NORMAL  = 1 << 19,
-	PX_O_SOCKET_STATS    = 1 << 20,
 };
 
 struct proxy_timeouts { /* ms; 0: infinite (never armed) */
@@ -125,8 +122,8 @@ struct bind_conf {
 	uint32_t id;
 	uint32_t maxconn, backlog;
 	const char *interface;
-	bool v6only, v4v6, transparent, defer_accept, tfo, accept_proxy, accept_netscaler;
-	uint32_t mss, tcp_ut_ms, nice;
+	bool v6only, v4v6, transparent, defer_accept, tfo;
+	uint32_t mss, tcp_ut_ms;
 	uint32_t uid, gid, mode;     /* unix sockets; -1 when unset */
 	int level;                   /* stats socket: 0 none/user, 1 operator, 2 admin */
 	bool expose_fd;

@@ -21,9 +21,7 @@ static void server_inherit(struct server *s, const struct server *from, struct a
 	s->maxqueue = from->maxqueue;
 	s->backup = from->backup;
 	s->disabled = from->disabled;
-	s->non_stick = from->non_stick;
 	s->shutdown_on_down = from->shutdown_on_down;
-	s->slowstart_ms = from->slowstart_ms;
 	s->track = from->track;
 	s->transport = from->transport;
 	s->source = from->source;

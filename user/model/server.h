@@ -38,7 +38,7 @@ struct server_live {
 	_Atomic int oper;            /* enum server_oper */
 	_Atomic uint32_t admin;      /* enum server_admin bits */
 	_Atomic uint32_t uweight;    /* user weight now (0..256): configured value is server.weight */
-	_Atomic uint32_t eweight;    /* effective weight now, after slow start and drain */
+	_Atomic uint32_t eweight;    /* effective weight now, after drain */
 	_Atomic uint32_t maxconn;    /* now; configured value is server.maxconn */
 	struct addr addr;            /* now; configured value is server.addr. Changed under rcu: see server_addr() */
 	uint64_t last_change_s;      /* wall clock */
@@ -67,10 +67,8 @@ struct server {
 	int32_t port_offset;
 	uint32_t weight;             /* 0..256, default 1 */
 	uint32_t maxconn, minconn, maxqueue; /* 0: no limit */
-	bool backup, disabled, non_stick;
+	bool backup, disabled;
 	bool shutdown_on_down;       /* on-marked-down shutdown-sessions */
-	uint32_t slowstart_ms;
-	uint32_t redir_dummy;
 	const char *cookie;          /* value of `cookie`, for l7 and stats */
 	struct server *track;
 	const struct transport *transport;

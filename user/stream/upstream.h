@@ -15,7 +15,6 @@ struct upstream {
 	struct server *srv;
 	struct stream *stream; /* whose it is now; NULL: idle in the pool */
 	struct list pool_node; /* this worker's idle connections of the server */
-	uint64_t idle_since_us;
 	uint32_t requests; /* served on it */
 	uint32_t flags;
 	struct timer idle_timer;

@@ -138,7 +138,6 @@ void upstream_park(struct stream *s)
 		return;
 	}
 	up->stream = NULL;
-	up->idle_since_us = this_loop->now_us;
 	conn_set_owner(&up->conn, on_idle_ready, up);
 	list_add_head(upstream_idle_list(up->srv), &up->pool_node);
 	atomic_fetch_add(&up->srv->load.idle, 1);
