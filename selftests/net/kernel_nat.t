@@ -61,6 +61,21 @@ def _(hook, words):
     true(c.closed(), "the end is passed on")
 
 
+@cases("clients come in by {0}, servers are behind {1}: both directions find their way", [
+    ("xdp", "tc"), ("tc", "xdp"), ("xdp-generic", "tc"), ("xdp", "xdp-generic")])
+def _(front, back):
+    lines = f"datapath interface c0 hook {front}\n    datapath interface s1,s2,s3 hook {back}"
+    lbd = Lbd(CONFIG.replace("datapath interface c0,s1,s2,s3@hook@", lines), ns=net.lb)
+    for i in range(10):
+        c = Conn(lbd.at("web", net.vip), ns=net.client, src=f"10.9.100.{i + 1}")
+        true(c.recv_until(b"\n").startswith(b"s"), "a server named itself")
+        c.send(pattern(100000))
+        equal(c.recv_exact(100000), pattern(100000), "echo")
+        c.close()
+    made = sum(r["new"] for r in adm("-j", "servers"))
+    true(made >= 10, f"{made} connections went through the kernel")
+
+
 @case("the same servers as haproxy for 200 addresses")
 def _():
     lbd, oracle = lbd_with(""), Haproxy(CONFIG.replace("@hook@", ""), ns=net.lb)
@@ -180,6 +195,20 @@ def _():
         c.send(b"again")
         equal(c.recv_exact(5), b"again", f"connection {i} with the new daemon")
     lbd.wait_log(r"adopted \d+ flows")
+
+
+@case("a server's address changes at run time: new connections go to the new one, old ones stay")
+def _():
+    lbd = lbd_with("")
+    lbd.cmd("set server web/s2 state maint; set server web/s3 state maint")
+    wait_for(lambda: rows(lbd)["web/s1"]["share"] == 1, 2, "only s1 is left")
+    c = Conn(lbd.at("web", net.vip), ns=net.client)
+    equal(c.recv_until(b"\n"), b"s1\n", "server")
+    contains(lbd.cmd("set server web/s1 addr 10.9.3.2 port 7000"), "10.9.3.2", "reply")
+    wait_for(lambda: any(r["address"] == "10.9.3.2:7000" and r["share"] == 1 for r in adm("-j", "servers")), 2, "the table follows")
+    equal(who(lbd, "10.9.100.1"), "s3", "the machine that answers now")
+    c.send(b"on")
+    equal(c.recv_exact(2), b"on", "the old connection")
 
 
 @case("flows are listed and cut")

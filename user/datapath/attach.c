@@ -26,15 +26,36 @@ static int load(enum lbd_hook hook, struct lbdmap_error *err)
 	return *p ? 0 : lbdmap_prog_load(mirror.set, hook, false, p, err);
 }
 
+static int attach_at(const struct mirror_iface *f, enum lbd_hook hook, struct lbdmap_error *err)
+{
+	int rc = load(hook, err);
+
+	return rc ? rc : lbdmap_attach(mirror.set, *prog_of(hook), hook, (uint32_t)f->link.ifindex, err);
+}
+
+/* A link that an earlier process left at a hook of @order: its program is exchanged there, without a gap for known flows. */
+static enum lbd_hook hook_in_use(const struct mirror_iface *f, const enum lbd_hook *order)
+{
+	struct lbdmap_link links[64];
+	int n = mirror.adopted ? lbdmap_links(lbdmap_pin(mirror.set), links, (int)ARRAY_SIZE(links)) : 0;
+
+	for (; *order != LBD_HOOK_NONE; order++)
+		for (int i = 0; i < n && i < (int)ARRAY_SIZE(links); i++)
+			if (links[i].ifindex == (uint32_t)f->link.ifindex && links[i].hook == *order)
+				return *order;
+	return LBD_HOOK_NONE;
+}
+
 /* The first hook of @order that takes the program. 0 or the last error. */
 static int attach_first(const struct mirror_iface *f, const enum lbd_hook *order, enum lbd_hook *got, struct lbdmap_error *err)
 {
 	int rc = -EOPNOTSUPP;
 
+	*got = hook_in_use(f, order);
+	if (*got != LBD_HOOK_NONE && attach_at(f, *got, err) == 0)
+		return 0;
 	for (; *order != LBD_HOOK_NONE; order++) {
-		rc = load(*order, err);
-		if (!rc)
-			rc = lbdmap_attach(mirror.set, *prog_of(*order), *order, (uint32_t)f->link.ifindex, err);
+		rc = attach_at(f, *order, err);
 		if (!rc) {
 			*got = *order;
 			return 0;
