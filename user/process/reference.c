@@ -166,9 +166,10 @@ static void print_names(void)
 				print_cell(l->name[k]);
 				fputs("`", stdout);
 			}
-			free(l->name[k]);
 		}
 		putchar('\n');
+		for (size_t k = 0; k < l->n; k++)
+			free(l->name[k]);
 		free(l->name);
 		free(l->kind);
 	}
