@@ -62,7 +62,7 @@ static void health_start(struct session *s)
 	/* a fresh socket takes these few bytes whole; if the peer is gone already the next event says so */
 	if (conn_send(&s->client, answer.p, answer.n) > 0)
 		conn_shut_write(&s->client);
-	s->fe->fe_count[this_loop->tid].bytes_out += answer.n;
+	count_add(&s->fe->fe_count[this_loop->tid].bytes_out, answer.n);
 }
 
 static void health_kill(struct session *s, char cause)

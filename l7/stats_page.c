@@ -245,7 +245,7 @@ static bool serve(struct http_txn *t, struct proxy *px)
 		return true;
 	}
 	if (t->s.sess->fe->fe_count)
-		t->s.sess->fe->fe_count[this_loop->tid].intercepted_req++;
+		count_add(&t->s.sess->fe->fe_count[this_loop->tid].intercepted_req, 1);
 	if (t->req.method != METH_GET && t->req.method != METH_HEAD) {
 		/* changes are made on a stats socket; HAProxy answers a POST that it does not take like this */
 		http_reply_redirect(t, 303, slice_z(arena_printf(&t->arena, "%s;st=DENY", c->uri)));

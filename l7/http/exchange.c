@@ -33,9 +33,9 @@ static enum step_result client_aborted(struct http_txn *t, char phase)
 	struct be_counters *be = http_be_count(t), *srv = http_srv_count(t);
 
 	if (be)
-		be->cli_aborts++;
+		count_add(&be->cli_aborts, 1);
 	if (srv)
-		srv->cli_aborts++;
+		count_add(&srv->cli_aborts, 1);
 	t->flags |= TXN_CLIENT_GONE;
 	return http_abort(t, 'C', phase);
 }
@@ -44,11 +44,11 @@ static void count_server_failure(struct http_txn *t, bool aborted)
 {
 	struct be_counters *be = http_be_count(t), *srv = http_srv_count(t);
 
-	be->failed_resp++;
-	srv->failed_resp++;
+	count_add(&be->failed_resp, 1);
+	count_add(&srv->failed_resp, 1);
 	if (aborted) {
-		be->srv_aborts++;
-		srv->srv_aborts++;
+		count_add(&be->srv_aborts, 1);
+		count_add(&srv->srv_aborts, 1);
 	}
 }
 
@@ -298,7 +298,7 @@ enum step_result http_step_exchange(struct stream *s)
 	do {
 		f = move_request(t);
 		if (f == FLOW_CLIENT_BAD) {
-			http_fe_count(t)->failed_req++;
+			count_add(&http_fe_count(t)->failed_req, 1);
 			return http_fail(t, 'P', 'D', 400);
 		}
 		if (f == FLOW_CLIENT_END)

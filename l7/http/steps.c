@@ -51,7 +51,7 @@ static enum step_result bad_head(struct http_txn *t)
 {
 	unsigned int status = h1_error_status(t->cl.head.error ? t->cl.head.error : t->cl.body.error);
 
-	http_fe_count(t)->failed_req++;
+	count_add(&http_fe_count(t)->failed_req, 1);
 	return http_fail(t, 'P', 'R', status);
 }
 
@@ -59,7 +59,7 @@ static void note_request(struct http_txn *t)
 {
 	struct fe_counters *c = http_fe_count(t);
 
-	c->cum_req++;
+	count_add(&c->cum_req, 1);
 	rate_note(&c->req_sec, &c->req_cur, &c->req_prev, &c->req_max, this_loop->now_ms / 1000);
 }
 
@@ -81,7 +81,7 @@ static enum step_result no_request(struct http_txn *t, char cause, unsigned int 
 
 	if (nothing && (t->s.sess->fe->options & PX_O_DONTLOGNULL))
 		t->flags |= TXN_NOT_LOGGED;
-	http_fe_count(t)->failed_req++;
+	count_add(&http_fe_count(t)->failed_req, 1);
 	note_request(t);
 	if (cause == 'c' || !nothing)
 		return http_fail(t, cause, 'R', status);
@@ -125,21 +125,21 @@ static enum step_result rule_deny(struct http_txn *t, bool response)
 	struct be_counters *be = http_be_count(t);
 
 	if (response) {
-		http_fe_count(t)->denied_resp++;
+		count_add(&http_fe_count(t)->denied_resp, 1);
 		if (be)
-			be->denied_resp++;
+			count_add(&be->denied_resp, 1);
 		return http_fail(t, 'P', 'H', t->deny_status ? t->deny_status : 502);
 	}
-	http_fe_count(t)->denied_req++;
+	count_add(&http_fe_count(t)->denied_req, 1);
 	if (be && t->s.be != t->s.sess->fe)
-		be->denied_req++;
+		count_add(&be->denied_req, 1);
 	return http_fail(t, 'P', 'R', t->deny_status ? t->deny_status : 403);
 }
 
 /* The rule wrote t->rsp: redirect, return. */
 static enum step_result rule_answered(struct http_txn *t)
 {
-	http_fe_count(t)->intercepted_req++;
+	count_add(&http_fe_count(t)->intercepted_req, 1);
 	stream_set_term(&t->s, 'L', 'R');
 	return stream_goto(&t->s, HS_REPLY);
 }
@@ -166,7 +166,7 @@ enum step_result http_run_rules(struct http_txn *t, struct proxy *px, unsigned i
 	case RULE_YIELD:
 		return http_wait(t, WAIT_CLIENT_DATA | WAIT_OTHER, t->s.sess->fe->timeout.client, 0);
 	case RULE_ERROR:
-		http_fe_count(t)->internal_errors++;
+		count_add(&http_fe_count(t)->internal_errors, 1);
 		return http_fail(t, 'I', response ? 'H' : 'R', 500);
 	}
 	t->progress = (struct rule_progress){ NULL, NULL };
@@ -188,7 +188,7 @@ static enum step_result request_rules(struct http_txn *t, struct proxy *px)
 	t->rule_phase = 0;
 	if (http_service_serve(t, px)) {
 		stream_set_term(&t->s, 'L', 'R');
-		http_fe_count(t)->intercepted_req++;
+		count_add(&http_fe_count(t)->intercepted_req, 1);
 		return stream_goto(&t->s, HS_REPLY);
 	}
 	return STEP_NEXT;
@@ -205,7 +205,7 @@ static enum step_result step_fe_rules(struct stream *s)
 	if (monitor && slice_eq_z(t->req.target, monitor)) {
 		http_reply_error(t, 200);
 		stream_set_term(s, 'L', 'R');
-		http_fe_count(t)->intercepted_req++;
+		count_add(&http_fe_count(t)->intercepted_req, 1);
 		return stream_goto(s, HS_REPLY);
 	}
 	return request_rules(t, fe);
@@ -225,7 +225,7 @@ static enum step_result step_choose_backend(struct stream *s)
 	if (!be)
 		return http_fail(t, 'S', 'C', 503);
 	stream_set_backend(s, be);
-	be->be_count[this_loop->tid].cum_req++;
+	count_add(&be->be_count[this_loop->tid].cum_req, 1);
 	return STEP_NEXT;
 }
 

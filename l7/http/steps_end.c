@@ -68,11 +68,11 @@ void http_count_status(struct http_txn *t)
 {
 	struct be_counters *be = http_be_count(t), *srv = http_srv_count(t);
 
-	(*class_counter(&http_fe_count(t)->rsp_1xx, t->status))++;
+	count_add(class_counter(&http_fe_count(t)->rsp_1xx, t->status), 1);
 	if (be)
-		(*class_counter(&be->rsp_1xx, t->status))++;
+		count_add(class_counter(&be->rsp_1xx, t->status), 1);
 	if (srv && !(t->flags & TXN_LOCAL))
-		(*class_counter(&srv->rsp_1xx, t->status))++;
+		count_add(class_counter(&srv->rsp_1xx, t->status), 1);
 }
 
 /* What is left of the request's body is read away as far as it is there; a client that has more to send is told to close. */
@@ -155,9 +155,8 @@ static uint64_t ms_between(uint64_t from_us, uint64_t to_us)
 
 static void note_time(uint64_t *sum, uint64_t *max, uint64_t ms)
 {
-	*sum += ms;
-	if (ms > *max)
-		*max = ms;
+	count_add(sum, ms);
+	count_max(max, ms);
 }
 
 static void count_times(struct http_txn *t, struct be_counters *c)
@@ -166,7 +165,7 @@ static void count_times(struct http_txn *t, struct be_counters *c)
 
 	if (!c)
 		return;
-	c->time_n++;
+	count_add(&c->time_n, 1);
 	note_time(&c->q_time_sum, &c->q_time_max, ms_between(w->request, w->queue_done));
 	note_time(&c->c_time_sum, &c->c_time_max, ms_between(w->queue_done, w->connected));
 	note_time(&c->d_time_sum, &c->d_time_max, ms_between(w->connected, w->response));

@@ -261,13 +261,13 @@ static void count_denied(struct http_txn *t, bool response)
 	struct be_counters *be = t->s.be ? &t->s.be->be_count[this_loop->tid] : NULL;
 
 	if (response) {
-		fe->denied_resp++;
+		count_add(&fe->denied_resp, 1);
 		if (be)
-			be->denied_resp++;
+			count_add(&be->denied_resp, 1);
 	} else {
-		fe->denied_req++;
+		count_add(&fe->denied_req, 1);
 		if (be && t->s.be != t->s.sess->fe)
-			be->denied_req++;
+			count_add(&be->denied_req, 1);
 	}
 }
 

@@ -31,11 +31,14 @@ static uint64_t start_mono_ms, start_wall_s, boot_ms; /* boot_ms: CPU time until
 static bool as_float;
 
 /* Events of the last second: the current one counts as much as the second before has still to give. */
-static uint64_t last_second(uint64_t sec, uint64_t cur, uint64_t prev, uint64_t now_s, uint64_t ms)
+static uint64_t last_second(const uint64_t *sec, const uint64_t *cur, const uint64_t *prev,
+			    uint64_t now_s, uint64_t ms)
 {
-	if (sec == now_s)
-		return cur + prev * (1000 - ms) / 1000;
-	return sec + 1 == now_s ? cur * (1000 - ms) / 1000 : 0;
+	uint64_t second = count_get(sec);
+
+	if (second == now_s)
+		return count_get(cur) + count_get(prev) * (1000 - ms) / 1000;
+	return second + 1 == now_s ? count_get(cur) * (1000 - ms) / 1000 : 0;
 }
 
 static void collect_frontend(const struct proxy *px, uint64_t now_s, uint64_t ms)
@@ -50,13 +53,13 @@ static void collect_frontend(const struct proxy *px, uint64_t now_s, uint64_t ms
 	for (int t = 0; t <= worker_count; t++) {
 		const struct fe_counters *c = &px->fe_count[t];
 
-		sum.cum_conns += c->cum_conn;
-		sum.cum_req += px->mode == MODE_HTTP ? c->cum_req : c->cum_sess;
-		sum.bytes_out += c->bytes_out;
-		sum.conn_rate += last_second(c->conn_sec, c->conn_cur, c->conn_prev, now_s, ms);
-		sum.sess_rate += last_second(c->sess_sec, c->sess_cur, c->sess_prev, now_s, ms);
-		conn_rate_max = c->conn_max > conn_rate_max ? c->conn_max : conn_rate_max;
-		sess_rate_max = c->sess_max > sess_rate_max ? c->sess_max : sess_rate_max;
+		sum.cum_conns += count_get(&c->cum_conn);
+		sum.cum_req += count_get(px->mode == MODE_HTTP ? &c->cum_req : &c->cum_sess);
+		sum.bytes_out += count_get(&c->bytes_out);
+		sum.conn_rate += last_second(&c->conn_sec, &c->conn_cur, &c->conn_prev, now_s, ms);
+		sum.sess_rate += last_second(&c->sess_sec, &c->sess_cur, &c->sess_prev, now_s, ms);
+		count_max(&conn_rate_max, count_get(&c->conn_max));
+		count_max(&sess_rate_max, count_get(&c->sess_max));
 	}
 }
 

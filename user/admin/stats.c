@@ -28,11 +28,14 @@ void stat_column_register(const struct stat_column *rows, size_t n)
 /* ---- summing ---- */
 
 /* Events of the last second: the current one so far, and what the one before still has to give. */
-static uint64_t last_second(uint64_t sec, uint64_t cur, uint64_t prev, uint64_t now_ms)
+static uint64_t last_second(const uint64_t *sec, const uint64_t *cur, const uint64_t *prev,
+			    uint64_t now_ms)
 {
-	if (sec == now_ms / 1000)
-		return cur + prev * (1000 - now_ms % 1000) / 1000;
-	return sec + 1 == now_ms / 1000 ? cur * (1000 - now_ms % 1000) / 1000 : 0;
+	uint64_t second = count_get(sec), left_ms = 1000 - now_ms % 1000;
+
+	if (second == now_ms / 1000)
+		return count_get(cur) + count_get(prev) * left_ms / 1000;
+	return second + 1 == now_ms / 1000 ? count_get(cur) * left_ms / 1000 : 0;
 }
 
 static void add_words(void *to, const void *from, size_t bytes)
@@ -41,7 +44,7 @@ static void add_words(void *to, const void *from, size_t bytes)
 	const uint64_t *b = from;
 
 	for (size_t i = 0; i < bytes / sizeof(*a); i++)
-		a[i] += b[i];
+		a[i] += count_get(&b[i]);
 }
 
 static void highest(uint64_t *to, uint64_t v)
@@ -55,13 +58,13 @@ static void load_fe(struct stat_obj *o, const struct fe_counters *c, uint64_t no
 
 	for (int t = 0; c && t <= worker_count; t++) {
 		add_words(&o->fe, &c[t], sizeof(o->fe));
-		highest(&sess, c[t].sess_max);
-		highest(&conn, c[t].conn_max);
-		highest(&req, c[t].req_max);
-		o->fe_rate += last_second(c[t].sess_sec, c[t].sess_cur, c[t].sess_prev, now_ms);
+		highest(&sess, count_get(&c[t].sess_max));
+		highest(&conn, count_get(&c[t].conn_max));
+		highest(&req, count_get(&c[t].req_max));
+		o->fe_rate += last_second(&c[t].sess_sec, &c[t].sess_cur, &c[t].sess_prev, now_ms);
 		o->fe_conn_rate +=
-			last_second(c[t].conn_sec, c[t].conn_cur, c[t].conn_prev, now_ms);
-		o->fe_req_rate += last_second(c[t].req_sec, c[t].req_cur, c[t].req_prev, now_ms);
+			last_second(&c[t].conn_sec, &c[t].conn_cur, &c[t].conn_prev, now_ms);
+		o->fe_req_rate += last_second(&c[t].req_sec, &c[t].req_cur, &c[t].req_prev, now_ms);
 	}
 	highest(&sess, o->fe_rate);
 	highest(&conn, o->fe_conn_rate);
@@ -77,13 +80,13 @@ static void load_be(struct stat_obj *o, const struct be_counters *c, uint64_t no
 
 	for (int t = 0; c && t <= worker_count; t++) {
 		add_words(&o->be, &c[t], sizeof(o->be));
-		highest(&max.sess_max, c[t].sess_max);
-		highest(&max.q_time_max, c[t].q_time_max);
-		highest(&max.c_time_max, c[t].c_time_max);
-		highest(&max.d_time_max, c[t].d_time_max);
-		highest(&max.t_time_max, c[t].t_time_max);
-		highest(&max.last_session_s, c[t].last_session_s);
-		o->be_rate += last_second(c[t].sess_sec, c[t].sess_cur, c[t].sess_prev, now_ms);
+		highest(&max.sess_max, count_get(&c[t].sess_max));
+		highest(&max.q_time_max, count_get(&c[t].q_time_max));
+		highest(&max.c_time_max, count_get(&c[t].c_time_max));
+		highest(&max.d_time_max, count_get(&c[t].d_time_max));
+		highest(&max.t_time_max, count_get(&c[t].t_time_max));
+		highest(&max.last_session_s, count_get(&c[t].last_session_s));
+		o->be_rate += last_second(&c[t].sess_sec, &c[t].sess_cur, &c[t].sess_prev, now_ms);
 	}
 	highest(&max.sess_max, o->be_rate);
 	o->be.sess_max = max.sess_max;
@@ -498,12 +501,12 @@ static enum cli_result run_stat(struct cli_request *r)
 
 static void clear_one(void *counters, size_t bytes, bool all, const size_t *max, size_t nmax)
 {
-	char *p = counters;
+	uint64_t *c = counters;
 
-	if (all)
-		memset(p, 0, bytes);
+	for (size_t i = 0; all && i < bytes / sizeof(*c); i++)
+		count_set(&c[i], 0);
 	for (size_t i = 0; i < nmax; i++)
-		*(uint64_t *)(void *)(p + max[i]) = 0;
+		count_set(&c[max[i] / sizeof(*c)], 0);
 }
 
 static void clear_in_thread(struct loop *l, void *arg)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * counters.h - per-thread counters of frontends, backends, servers, listeners. Only the owning thread writes
- * (plain increments); readers sum over all threads. Names follow the manual's statistics columns (section 9.1).
+ * counters.h - per-thread counters of frontends, backends, servers, listeners. Only the owning thread writes, with count_add()
+ * and its like; readers of any thread sum with count_get(): relaxed loads and stores of whole words, which cost what plain ones
+ * do, so a sum may be one event old, never torn. Names follow the manual's statistics columns (section 9.1).
  */
 #ifndef LBD_MODEL_COUNTERS_H
 #define LBD_MODEL_COUNTERS_H
@@ -53,16 +54,39 @@ struct kernel_counters {
 	struct kernel_totals raw, base; /* control thread only */
 };
 
+/* Any thread. */
+static inline uint64_t count_get(const uint64_t *c)
+{
+	return __atomic_load_n(c, __ATOMIC_RELAXED);
+}
+
+/* The owner only, as all that follow. */
+static inline void count_set(uint64_t *c, uint64_t v)
+{
+	__atomic_store_n(c, v, __ATOMIC_RELAXED);
+}
+
+static inline void count_add(uint64_t *c, uint64_t n)
+{
+	count_set(c, *c + n);
+}
+
+static inline void count_max(uint64_t *c, uint64_t v)
+{
+	if (v > *c)
+		count_set(c, v);
+}
+
 /* Notes one event in the second @now_s; keeps the previous second's count and the maximum. */
 static inline void rate_note(uint64_t *sec, uint64_t *cur, uint64_t *prev, uint64_t *max, uint64_t now_s)
 {
 	if (*sec != now_s) {
-		*prev = *sec + 1 == now_s ? *cur : 0;
-		*cur = 0;
-		*sec = now_s;
+		count_set(prev, *sec + 1 == now_s ? *cur : 0);
+		count_set(cur, 0);
+		count_set(sec, now_s);
 	}
-	if (++*cur > *max)
-		*max = *cur;
+	count_add(cur, 1);
+	count_max(max, *cur);
 }
 
 #endif

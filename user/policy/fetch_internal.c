@@ -318,8 +318,9 @@ static bool fetch_free_slots(const struct smp_arg *args, const struct smp_ctx *c
 }
 
 /* Events per second: those of the last whole second, or of the present one when they are more already. */
-static int64_t rate(uint64_t sec, uint64_t cur, uint64_t prev)
+static int64_t rate(const uint64_t *sec_at, const uint64_t *cur_at, const uint64_t *prev_at)
 {
+	uint64_t sec = count_get(sec_at), cur = count_get(cur_at), prev = count_get(prev_at);
 	uint64_t now_s = this_loop ? this_loop->now_ms / 1000 : 0;
 	uint64_t part = this_loop ? this_loop->now_ms % 1000 : 0;
 
@@ -339,8 +340,8 @@ static bool fetch_fe_rate(const struct smp_arg *args, const struct smp_ctx *ctx,
 	int64_t n = 0;
 
 	for (int t = 0; c && t <= worker_count; t++)
-		n += requests ? rate(c[t].req_sec, c[t].req_cur, c[t].req_prev)
-			      : rate(c[t].sess_sec, c[t].sess_cur, c[t].sess_prev);
+		n += requests ? rate(&c[t].req_sec, &c[t].req_cur, &c[t].req_prev)
+			      : rate(&c[t].sess_sec, &c[t].sess_cur, &c[t].sess_prev);
 	return smp_int(out, n);
 }
 
@@ -349,7 +350,7 @@ static int64_t be_rate(const struct be_counters *c)
 	int64_t n = 0;
 
 	for (int t = 0; c && t <= worker_count; t++)
-		n += rate(c[t].sess_sec, c[t].sess_cur, c[t].sess_prev);
+		n += rate(&c[t].sess_sec, &c[t].sess_cur, &c[t].sess_prev);
 	return n;
 }
 

@@ -101,8 +101,8 @@ static void say_stopped(const struct proxy *px)
 	uint64_t fe = 0, be = 0;
 
 	for (int i = 0; i <= worker_count; i++) {
-		fe += px->fe_count ? px->fe_count[i].cum_conn : 0;
-		be += px->be_count ? px->be_count[i].cum_sess : 0;
+		fe += px->fe_count ? count_get(&px->fe_count[i].cum_conn) : 0;
+		be += px->be_count ? count_get(&px->be_count[i].cum_sess) : 0;
 	}
 	strbuf_addf(&b, "Proxy %s stopped (cumulated conns: FE: %llu, BE: %llu).", px->name,
 		    (unsigned long long)fe, (unsigned long long)be);
@@ -157,8 +157,8 @@ static void say_proxy(const struct proxy *px)
 	unsigned int active = atomic_load(&px->up_active), backup = atomic_load(&px->up_backup);
 
 	for (int i = 0; i <= worker_count; i++) {
-		fe += px->fe_count ? px->fe_count[i].cum_conn : 0;
-		be += px->be_count ? px->be_count[i].cum_sess : 0;
+		fe += px->fe_count ? count_get(&px->fe_count[i].cum_conn) : 0;
+		be += px->be_count ? count_get(&px->be_count[i].cum_sess) : 0;
 	}
 	strbuf_addf(&b, "SIGHUP: Proxy %s ", px->name);
 	if (!px->nservers)

@@ -168,11 +168,11 @@ static void session_start(struct session *s)
 	struct fe_counters *c = &s->fe->fe_count[this_loop->tid];
 
 	if (!rules_allow(s, RULESET_TCP_SESS)) {
-		c->denied_sess++;
+		count_add(&c->denied_sess, 1);
 		session_delete(s);
 		return;
 	}
-	c->cum_sess++;
+	count_add(&c->cum_sess, 1);
 	rate_note(&c->sess_sec, &c->sess_cur, &c->sess_prev, &c->sess_max,
 		  this_loop->now_ms / 1000);
 	if (s->client.flags & CONN_HANDSHAKE)
@@ -207,9 +207,9 @@ void session_accept(struct listener *l, int fd, const struct addr *src)
 	uint64_t now_s = this_loop->now_ms / 1000;
 	struct session *s = session_new(l, src);
 
-	own->accepted++;
+	count_add(&own->accepted, 1);
 	rate_note(&own->sec, &own->cur, &own->prev, &own->max, now_s);
-	c->cum_conn++;
+	count_add(&c->cum_conn, 1);
 	rate_note(&c->conn_sec, &c->conn_cur, &c->conn_prev, &c->conn_max, now_s);
 	if (!s) {
 		close(fd);
@@ -220,7 +220,7 @@ void session_accept(struct listener *l, int fd, const struct addr *src)
 	}
 	s->client.io.fd = fd; /* for rules that ask for the address */
 	if (!rules_allow(s, RULESET_TCP_CONN)) {
-		c->denied_conn++;
+		count_add(&c->denied_conn, 1);
 		session_delete(s);
 		return;
 	}
@@ -258,7 +258,7 @@ uint64_t sessions_accepted(void)
 	uint64_t n = 0;
 
 	for (int i = 0; i <= worker_count; i++)
-		n += own_loads[i].accepted;
+		n += count_get(&own_loads[i].accepted);
 	return n;
 }
 
@@ -271,10 +271,12 @@ uint32_t sessions_rate(void)
 	for (int i = 0; i <= worker_count; i++) {
 		const struct own_load *o = &own_loads[i];
 
-		if (o->sec == now_s)
-			n += o->cur * 1000 + o->prev * past_ms;
-		else if (o->sec + 1 == now_s)
-			n += o->cur * past_ms;
+		uint64_t sec = count_get(&o->sec);
+
+		if (sec == now_s)
+			n += count_get(&o->cur) * 1000 + count_get(&o->prev) * past_ms;
+		else if (sec + 1 == now_s)
+			n += count_get(&o->cur) * past_ms;
 	}
 	return (uint32_t)(n / 1000);
 }
@@ -286,8 +288,7 @@ uint32_t sessions_rate_max(void)
 	uint64_t one = 0;
 
 	for (int i = 0; i <= worker_count; i++)
-		if (own_loads[i].max > one)
-			one = own_loads[i].max;
+		count_max(&one, count_get(&own_loads[i].max));
 	if (now > max)
 		max = now;
 	return max > one ? max : (uint32_t)one;

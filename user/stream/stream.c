@@ -145,7 +145,7 @@ void stream_set_backend(struct stream *s, struct proxy *be)
 	s->flags |= STREAM_COUNTED_BE;
 	note_max(&be->be_conns_max, atomic_fetch_add(&be->be_conns, 1) + 1);
 	c = &be->be_count[this_loop->tid];
-	c->cum_sess++;
+	count_add(&c->cum_sess, 1);
 	rate_note(&c->sess_sec, &c->sess_cur, &c->sess_prev, &c->sess_max,
 		  this_loop->now_ms / 1000);
 }
@@ -154,19 +154,19 @@ void stream_count_bytes(struct stream *s, uint64_t in, uint64_t out)
 {
 	struct fe_counters *fe = &s->sess->fe->fe_count[this_loop->tid];
 
-	fe->bytes_in += in;
-	fe->bytes_out += out;
+	count_add(&fe->bytes_in, in);
+	count_add(&fe->bytes_out, out);
 	if (s->flags & STREAM_COUNTED_BE) {
 		struct be_counters *be = &s->be->be_count[this_loop->tid];
 
-		be->bytes_in += in;
-		be->bytes_out += out;
+		count_add(&be->bytes_in, in);
+		count_add(&be->bytes_out, out);
 	}
 	if (s->srv) {
 		struct srv_counters *srv = &s->srv->count[this_loop->tid];
 
-		srv->bytes_in += in;
-		srv->bytes_out += out;
+		count_add(&srv->bytes_in, in);
+		count_add(&srv->bytes_out, out);
 	}
 }
 
@@ -174,9 +174,8 @@ static void add_time(uint64_t *sum, uint64_t *max, uint64_t from_us, uint64_t to
 {
 	uint64_t ms = from_us && to_us > from_us ? (to_us - from_us) / 1000 : 0;
 
-	*sum += ms;
-	if (ms > *max)
-		*max = ms;
+	count_add(sum, ms);
+	count_max(max, ms);
 }
 
 static void add_times(struct be_counters *c, const struct stream_times *t)
@@ -187,7 +186,7 @@ static void add_times(struct be_counters *c, const struct stream_times *t)
 	add_time(&c->c_time_sum, &c->c_time_max, t->queue_done, t->connected);
 	add_time(&c->d_time_sum, &c->d_time_max, t->connected, t->response);
 	add_time(&c->t_time_sum, &c->t_time_max, t->start, t->end);
-	c->time_n++;
+	count_add(&c->time_n, 1);
 }
 
 void stream_count_times(struct stream *s)

@@ -104,7 +104,7 @@ static enum step_result tcp_choose_backend(struct stream *s)
 		be = s->sess->fe;
 	if (!be) {
 		stream_set_term(s, 'S', 'C');
-		s->sess->fe->fe_count[this_loop->tid].failed_req++;
+		count_add(&s->sess->fe->fe_count[this_loop->tid].failed_req, 1);
 		return STEP_END;
 	}
 	stream_set_backend(s, be);
@@ -171,16 +171,16 @@ static void tcp_check_timeouts(struct tcp_stream *t)
 
 	if (side_due_ms(&t->s, &t->client, &t->req, &t->res) <= now) {
 		side_expired(&t->s, 'c', &t->req, &t->res);
-		be->cli_aborts++;
-		srv->cli_aborts++;
+		count_add(&be->cli_aborts, 1);
+		count_add(&srv->cli_aborts, 1);
 	}
 	if (side_due_ms(&t->s, &t->server, &t->res, &t->req) <= now) {
 		if (t->s.be->timeout.tunnel && !t->server.fin)
 			t->s.up->conn.flags |=
 				CONN_NO_LINGER; /* a dead tunnel is cut, as haproxy does it */
 		side_expired(&t->s, 's', &t->res, &t->req);
-		be->srv_aborts++;
-		srv->srv_aborts++;
+		count_add(&be->srv_aborts, 1);
+		count_add(&srv->srv_aborts, 1);
 	}
 }
 
@@ -193,12 +193,12 @@ static void tcp_note_abort(struct tcp_stream *t, const struct conn *c)
 
 	stream_set_term(&t->s, client ? 'C' : 'S', t->res.eof && t->req.ended ? 'L' : 'D');
 	if (client) {
-		be->cli_aborts++;
-		srv->cli_aborts++;
+		count_add(&be->cli_aborts, 1);
+		count_add(&srv->cli_aborts, 1);
 		t->s.up->conn.flags |= CONN_NO_LINGER; /* an abort is passed on as one */
 	} else {
-		be->srv_aborts++;
-		srv->srv_aborts++;
+		count_add(&be->srv_aborts, 1);
+		count_add(&srv->srv_aborts, 1);
 	}
 }
 

@@ -49,7 +49,7 @@ static bool is_final(const struct tcp_inspect *in, const struct conn *c, uint32_
 static enum step_result refused(struct stream *s, char cause)
 {
 	if (cause == 'P')
-		s->sess->fe->fe_count[this_loop->tid].denied_req++;
+		count_add(&s->sess->fe->fe_count[this_loop->tid].denied_req, 1);
 	stream_set_term(s, cause, 'R');
 	return STEP_END;
 }

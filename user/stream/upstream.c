@@ -57,16 +57,16 @@ static enum step_result give_up(struct stream *s, char cause, char phase)
 
 static enum step_result give_up_counted(struct stream *s, char cause, char phase)
 {
-	be_count(s)->failed_conns++;
+	count_add(&be_count(s)->failed_conns, 1);
 	if (s->srv)
-		srv_count(s)->failed_conns++;
+		count_add(&srv_count(s)->failed_conns, 1);
 	return give_up(s, cause, phase);
 }
 
 static enum step_result client_left(struct stream *s, char phase)
 {
-	be_count(s)->cli_aborts++;
-	s->sess->fe->fe_count[this_loop->tid].failed_req++;
+	count_add(&be_count(s)->cli_aborts, 1);
+	count_add(&s->sess->fe->fe_count[this_loop->tid].failed_req, 1);
 	return give_up(s, 'C', phase);
 }
 
@@ -108,13 +108,13 @@ static enum step_result got_server(struct stream *s, struct server *srv)
 	if (s->avoid)
 		count_second_pick(s);
 	c = srv_count(s);
-	c->cum_sess++;
-	c->cum_lbconn += !s->persistent;
-	c->last_session_s = (uint64_t)s->start_wall_us / 1000000;
+	count_add(&c->cum_sess, 1);
+	count_add(&c->cum_lbconn, !s->persistent);
+	count_set(&c->last_session_s, (uint64_t)s->start_wall_us / 1000000);
 	rate_note(&c->sess_sec, &c->sess_cur, &c->sess_prev, &c->sess_max,
 		  this_loop->now_ms / 1000);
-	be_count(s)->cum_lbconn += !s->persistent;
-	be_count(s)->last_session_s = c->last_session_s;
+	count_add(&be_count(s)->cum_lbconn, !s->persistent);
+	count_set(&be_count(s)->last_session_s, c->last_session_s);
 	return STEP_NEXT;
 }
 
@@ -360,8 +360,8 @@ static enum step_result pick_again(struct stream *s)
 
 static void count_retry(struct stream *s)
 {
-	be_count(s)->retries++;
-	srv_count(s)->retries++;
+	count_add(&be_count(s)->retries, 1);
+	count_add(&srv_count(s)->retries, 1);
 }
 
 /* A pick after a failed connection: the same server, or another one. */
@@ -371,7 +371,7 @@ static void count_second_pick(struct stream *s)
 		count_retry(s);
 	} else {
 		s->redispatched = true;
-		be_count(s)->redispatches++;
+		count_add(&be_count(s)->redispatches, 1);
 		s->avoid->count[this_loop->tid].redispatches++;
 	}
 	s->avoid = NULL;
@@ -418,11 +418,11 @@ static enum step_result connect_done(struct stream *s)
 	s->connect_state = CONNECT_START;
 	conn_set_owner(&up->conn, s->hooks->on_server_ready, up);
 	if (up->flags & UP_REUSED) {
-		srv_count(s)->reuse++;
-		be_count(s)->reuse++;
+		count_add(&srv_count(s)->reuse, 1);
+		count_add(&be_count(s)->reuse, 1);
 	} else {
-		srv_count(s)->connect++;
-		be_count(s)->connect++;
+		count_add(&srv_count(s)->connect, 1);
+		count_add(&be_count(s)->connect, 1);
 	}
 	return STEP_NEXT;
 }
