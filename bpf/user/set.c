@@ -264,7 +264,7 @@ int lbdmap_create(const char *pin, const struct lbdmap_sizes *sizes, struct lbdm
 	rc = pin_dir_open(set, true, err);
 	/* Two starting at the same time: one makes the set, the other finds it. Or finds its owner. */
 	if (!rc && flock(set->dir_fd, LOCK_EX | LOCK_NB)) {
-		struct lbdmap_set *other;
+		struct lbdmap_set *other = NULL;
 
 		flock(set->dir_fd, LOCK_UN);
 		lbdmap_close(set);

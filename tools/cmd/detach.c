@@ -9,20 +9,18 @@
 
 #include "lbadm_set.h"
 
-static int list_links(struct adm *a, uint32_t ifindex, bool would)
+static void list_links(struct adm *a, uint32_t ifindex, bool would)
 {
 	struct lbdmap_link links[64];
 	char name[IF_NAMESIZE];
-	int n = lbdmap_links(a->pin, links, 64), shown = 0;
+	int n = lbdmap_links(a->pin, links, 64);
 
 	for (int i = 0; i < n && i < 64; i++) {
 		if (ifindex && links[i].ifindex != ifindex)
 			continue;
 		adm_say(a, "%s %s from %s", would ? "would detach" : "detaching", lbdmap_hook_name(links[i].hook),
 		       if_indextoname(links[i].ifindex, name) ? name : "a vanished interface");
-		shown++;
 	}
-	return shown;
 }
 
 static int run_detach(struct adm *a, int argc, char **argv)
@@ -48,7 +46,7 @@ static int run_detach(struct adm *a, int argc, char **argv)
 		if (!ifindex)
 			return adm_fail("interface '%s' does not exist", iface);
 	}
-	n = list_links(a, ifindex, a->dry_run);
+	list_links(a, ifindex, a->dry_run);
 	if (a->dry_run)
 		return ADM_OK;
 	n = lbdmap_detach_all(a->pin, ifindex, &err);

@@ -51,12 +51,13 @@ static inline bool slice_eq_z(struct slice a, const char *z)
 
 static inline bool slice_has_prefix(struct slice a, struct slice prefix)
 {
-	return a.n >= prefix.n && memcmp(a.p, prefix.p, prefix.n) == 0;
+	return a.n >= prefix.n && (prefix.n == 0 || memcmp(a.p, prefix.p, prefix.n) == 0);
 }
 
 static inline bool slice_has_suffix(struct slice a, struct slice suffix)
 {
-	return a.n >= suffix.n && memcmp(a.p + a.n - suffix.n, suffix.p, suffix.n) == 0;
+	return a.n >= suffix.n &&
+	       (suffix.n == 0 || memcmp(a.p + a.n - suffix.n, suffix.p, suffix.n) == 0);
 }
 
 /* The part from @from on; empty when @from is past the end. */

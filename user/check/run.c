@@ -259,6 +259,8 @@ static void start_all(void)
 			n++;
 			smallest = c->conf->inter_ms < smallest ? c->conf->inter_ms : smallest;
 		}
+	if (!n)
+		return;
 	if (limit && limit < smallest)
 		smallest = limit;
 	list_for_each_entry(px, &config->proxies, node)

@@ -185,7 +185,7 @@ static void derive_servers(struct config *cfg, struct diag *d)
 	struct proxy *px;
 
 	list_for_each_entry(px, &cfg->proxies, node) {
-		if (!px->nservers)
+		if (px->nservers < 1)
 			continue;
 		if (px->nservers > room) {
 			room = px->nservers;

@@ -148,7 +148,7 @@ static int take_range(struct cfg_line *l, int word, int64_t *lo, int64_t *hi)
 
 static int parse_server_template(struct cfg_line *l)
 {
-	int64_t lo, hi;
+	int64_t lo = 1, hi = 0;
 
 	if (cfg_want_args(l, 3, -1,
 			  "server-template <prefix> <number>|<low>-<high> <address>[:<port>] "

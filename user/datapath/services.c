@@ -179,6 +179,8 @@ void mirror_server_changed(struct server *s, unsigned int events)
 	for (int i = 0; i < mirror.nbackends; i++)
 		if (mirror.backends[i].be == s->px)
 			b = &mirror.backends[i];
+	if (!b)
+		return;
 	if (events & SERVER_EV_ADDR) { /* a slot's address never changes: the new one takes another, old flows keep theirs */
 		mirror_server_free_slot(m);
 		m->source = m->nexthop = 0;

@@ -306,7 +306,7 @@ static void write_value(const struct lf_node *n, struct strbuf *out, const struc
 	from = out->n;
 	if (n->kind == NODE_EXPR)
 		write_expr(n, out, sc);
-	else
+	else if (a)
 		write_alias(n, a, out, c);
 	if (out->n != from)
 		clean_tail(out, from, n->flags);
