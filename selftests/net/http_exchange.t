@@ -371,6 +371,32 @@ def _():
     equal(c.read_response().status, 408, "half a request")
 
 
+@case("a connection made before 'set server addr' is not used again after it")
+def _():
+    old, new = HttpServer("old"), HttpServer("new")
+    p = Lbd(f"""
+global
+    nbthread 1
+defaults
+    mode http
+    timeout connect 2s
+    timeout client 10s
+    timeout server 10s
+listen FE
+    bind 127.0.0.1:@FE@
+    http-reuse always
+    server s 127.0.0.1:{old.port}
+""")
+    c = Conn(p.at("FE"))
+    c.send(b"POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\nab")
+    wait_for(lambda: old.open_conns() >= 1, what="the request is at the server")
+    contains(p.cmd(f"set server FE/s addr 127.0.0.1 port {new.port}"), "port changed")
+    c.send(b"cd")
+    equal(c.read_response().server, "old", "the exchange under way")
+    equal([c.request("/").server for _ in range(3)], ["new"] * 3, "the next ones")
+    wait_for(lambda: not old.open_conns(), what="the old connection is closed")
+
+
 @case("no request of a client is lost when lbd stops softly")
 def _():
     p, s = one()

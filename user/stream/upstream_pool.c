@@ -133,6 +133,7 @@ void upstream_park(struct stream *s)
 	if ((up->conn.flags &
 	     (CONN_EOF | CONN_ERROR | CONN_RDHUP | CONN_HUP | CONN_WR_SHUT | CONN_CONNECTING)) ||
 	    (up->flags & UP_PRIVATE) || (c->max >= 0 && idle >= c->max) ||
+	    up->addr_version != atomic_load(&up->srv->live.addr_version) ||
 	    !server_is_willing(up->srv)) {
 		upstream_free(up);
 		return;
@@ -260,9 +261,9 @@ static void purge_in_worker(struct loop *l, void *arg)
 
 static void on_server_change(struct server *s, unsigned int events)
 {
-	if (!atomic_load(&s->load.idle))
-		return;
-	if (!server_is_willing(s) || (events & (SERVER_EV_ADDR | SERVER_EV_DELETED)))
+	/* one that is being parked this moment is not counted yet, but the message comes behind it */
+	if ((events & (SERVER_EV_ADDR | SERVER_EV_DELETED)) ||
+	    (!server_is_willing(s) && atomic_load(&s->load.idle)))
 		threads_each(purge_in_worker, s, NULL);
 }
 
