@@ -170,6 +170,28 @@ listen t
     equal(c.recv_until(b"\n"), b"s1\n", "banner of the third")
 
 
+@case("a raised maxconn lets those in who wait already: set maxconn frontend, set maxconn global")
+def _():
+    server = EchoServer("s1", banner=True)
+    lbd = Lbd(HEAD.format(threads=2, more="maxconn 3") + f"""
+listen t
+    bind 127.0.0.1:@t@
+    maxconn 1
+    server s1 127.0.0.1:{server.port}
+""")
+    lbd.cmd("set maxconn global 2")
+    a, b = Conn(lbd.at("t")), Conn(lbd.at("t"))
+    equal(a.recv_until(b"\n"), b"s1\n", "banner")
+    true(not select.select([b.sock], [], [], 0.4)[0], "the second one waits")
+    lbd.cmd("set maxconn frontend t 100")
+    equal(b.recv_until(b"\n"), b"s1\n", "banner of the second")
+    c = Conn(lbd.at("t"))
+    true(not select.select([c.sock], [], [], 0.4)[0], "the third one waits")
+    lbd.cmd("set maxconn global 3")
+    equal(c.recv_until(b"\n"), b"s1\n", "banner of the third")
+    contains(lbd.cmd("set maxconn frontend t -1"), "Value out of range.")
+
+
 @case("global maxconn: the same over two frontends")
 def _():
     server = EchoServer("s1", banner=True)

@@ -75,12 +75,16 @@ static enum cli_result run_shutdown(struct cli_request *r)
 static enum cli_result run_frontend_maxconn(struct cli_request *r)
 {
 	struct proxy *px = find_frontend(r, 0);
+	int n = atoi(cli_arg(r, 1));
 
 	if (!px)
 		return CLI_DONE;
 	if (!*cli_arg(r, 1))
 		return cli_say(r, "Integer value expected.");
-	px->maxconn = (uint32_t)atoi(cli_arg(r, 1));
+	if (n < 0)
+		return cli_say(r, "Value out of range.");
+	atomic_store(&px->maxconn, (uint32_t)n);
+	listeners_limit_changed();
 	return CLI_DONE;
 }
 
@@ -97,7 +101,8 @@ static enum cli_result run_global_maxconn(struct cli_request *r)
 		highest_maxconn = config->global.maxconn;
 	if (n > highest_maxconn)
 		return cli_say(r, "Value out of range.");
-	config->global.maxconn = n ? n : highest_maxconn;
+	atomic_store(&config->global.maxconn, n ? n : highest_maxconn);
+	listeners_limit_changed();
 	return CLI_DONE;
 }
 

@@ -47,7 +47,12 @@ static int parse_u32(struct cfg_line *l, int64_t min, const char *usage, uint32_
 
 static int parse_maxconn(struct cfg_line *l)
 {
-	return parse_u32(l, 0, "maxconn <number>", &l->px->maxconn);
+	uint32_t n;
+
+	if (parse_u32(l, 0, "maxconn <number>", &n))
+		return -1;
+	l->px->maxconn = n;
+	return 0;
 }
 
 static int parse_backlog(struct cfg_line *l)

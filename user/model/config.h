@@ -16,7 +16,7 @@ struct log_target;
 struct stats_listener;
 
 struct global {
-	uint32_t maxconn;            /* 0: computed from the descriptor limit */
+	_Atomic uint32_t maxconn;    /* 0: computed from the descriptor limit. `set maxconn global` changes it */
 	bool maxconn_set;
 	uint32_t ulimit_n;
 	uint32_t nbthread;           /* 0: one per CPU allowed */

@@ -62,7 +62,7 @@ struct proxy {
 
 	/* frontend side */
 	struct list binds;           /* struct bind_conf */
-	uint32_t maxconn;            /* frontend limit; 0: global */
+	_Atomic uint32_t maxconn;    /* frontend limit; 0: global. `set maxconn frontend` changes it */
 	uint32_t backlog;
 	uint32_t rate_limit_sessions;
 	const char *default_backend_name;

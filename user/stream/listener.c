@@ -208,6 +208,12 @@ static void wake_paused(void)
 	}
 }
 
+void listeners_limit_changed(void)
+{
+	if (atomic_load(&taps_off))
+		wake_paused();
+}
+
 /* ---- spreading ---- */
 
 struct hand_over {

@@ -130,6 +130,8 @@ void listeners_start(struct loop *l);
 void listeners_stop(struct loop *l);
 /* Stops (true) or starts (false) accepting on one frontend (`disable frontend`), NULL: on all. Control thread. */
 void listeners_pause(struct proxy *fe, bool pause);
+/* A limit (maxconn of the process or a frontend) was raised: who stopped at it looks again. Control thread. */
+void listeners_limit_changed(void);
 /* Ends listening on one frontend for good (`shutdown frontend`); its sessions go on. Control thread. */
 void listeners_close(struct proxy *fe);
 
