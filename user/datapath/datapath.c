@@ -241,18 +241,58 @@ static void on_sweep(struct timer *t)
 	timer_set(&control_loop, t, control_loop.now_ms + SWEEP_MS);
 }
 
+#define FOLLOW_AT_ONCE 64 /* servers in a loop round: each asks netlink twice, 1 to 2 ms together */
+
+/* The walk over all servers: where it is, and how many are still to be looked at since the last change. */
+static struct {
+	int backend, server;
+	uint32_t left;
+	bool changed;
+} walk;
+
+static uint32_t count_servers(void)
+{
+	uint32_t n = 0;
+
+	for (int b = 0; b < mirror.nbackends; b++)
+		n += (uint32_t)mirror.backends[b].be->nservers;
+	return n;
+}
+
+/* The server the walk stands at, in a circle, so that changes in mid-walk do not starve the last ones; NULL: none at all. */
+static struct mirror_server *walk_next(void)
+{
+	for (int looked = 0; looked <= mirror.nbackends; looked++) {
+		struct mirror_backend *b = &mirror.backends[walk.backend];
+
+		if (walk.server < b->be->nservers)
+			return &b->servers[walk.server++];
+		walk.server = 0;
+		walk.backend = (walk.backend + 1) % mirror.nbackends;
+	}
+	return NULL;
+}
+
 static void follow_network(struct task *t)
 {
 	if (!mirror.running)
 		return;
-	mirror_routes_follow();
-	for (int b = 0; b < mirror.nbackends; b++)
-		for (int i = 0; i < mirror.backends[b].be->nservers; i++)
-			mirror_server_follow(&mirror.backends[b].servers[i]);
+	if (walk.changed) {
+		walk.changed = false;
+		mirror_routes_follow();
+		walk.left = count_servers();
+	}
+	for (int n = 0; n < FOLLOW_AT_ONCE && walk.left; n++) {
+		mirror_server_follow(walk_next());
+		walk.left--;
+	}
+	if (walk.left)
+		task_wake(&control_loop, t);
 }
 
 static void on_network(struct net_watcher *w, unsigned int events)
 {
+	walk.changed = true;
 	task_wake(&control_loop, &mirror.follow);
 }
 
@@ -310,6 +350,7 @@ void datapath_start(void)
 	if (net_follow(&control_loop))
 		log_global(LOG_L_ERR, "datapath: netlink cannot be followed: changes of routes and neighbours go unseen");
 	task_init(&mirror.publish, mirror_publish_dirty);
+	timer_init(&mirror.publish_again, mirror_publish_again);
 	task_init(&mirror.follow, follow_network);
 	timer_init(&own_retry, on_own_retry);
 	if (lbdmap_is_owner(mirror.set))
@@ -329,6 +370,9 @@ static void hand_over(void)
 		return;
 	timer_cancel(&control_loop, &mirror.heartbeat);
 	timer_cancel(&control_loop, &mirror.sweep);
+	timer_cancel(&control_loop, &mirror.publish_again);
+	task_cancel(&control_loop, &mirror.publish);
+	task_cancel(&control_loop, &mirror.follow);
 	mirror_counts_stop();
 	mirror.running = false;
 	lbdmap_disown(mirror.set);

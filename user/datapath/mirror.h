@@ -58,6 +58,7 @@ struct mirror {
 	uint32_t adopted_flows;
 	int retiring;              /* addresses and services of an earlier process that still have flows */
 	struct task publish;       /* tables of dirty backends */
+	struct timer publish_again; /* some could not be published */
 	struct task follow;        /* routes, neighbours, addresses */
 	struct timer heartbeat, sweep;
 	uint32_t sweep_cursor;
@@ -71,6 +72,7 @@ int mirror_failed(const char *what, int err);
 int mirror_services_init(void);              /* the arrays, from the plan */
 void mirror_services_fill(void);             /* everything into the maps; then orphans out */
 void mirror_publish_dirty(struct task *t);
+void mirror_publish_again(struct timer *t);  /* the timer's */
 void mirror_server_changed(struct server *s, unsigned int events);
 struct mirror_server *mirror_server_find(const struct server *s);
 struct mirror_service *mirror_service_find(const struct proxy *fe);

@@ -65,13 +65,21 @@ static void add_neighbour(void *ctx, const struct net_neighbour *n)
 	add_entry(ctx, &n->ip, 32, n->ifindex, n->mac);
 }
 
+#define GATEWAYS_AGAIN_MS 60000 /* a table with too many routes is read again after that: a million take a second */
+
 static void add_gateways(struct entries *to)
 {
 	static struct net_gateway_route gw[1024];
-	int n = net_gateway_routes(gw, (int)ARRAY_SIZE(gw));
+	static uint64_t not_before_ms;
 	uint8_t mac[6];
+	int n;
 
-	if (n < 0 || n > (int)ARRAY_SIZE(gw)) /* too many to copy: the program asks the kernel's routing */
+	if (control_loop.now_ms < not_before_ms)
+		return;
+	n = net_gateway_routes(gw, (int)ARRAY_SIZE(gw));
+	if (n > (int)ARRAY_SIZE(gw)) /* too many to copy: the program asks the kernel's routing */
+		not_before_ms = control_loop.now_ms + GATEWAYS_AGAIN_MS;
+	if (n < 0 || n > (int)ARRAY_SIZE(gw))
 		return;
 	for (int i = 0; i < n; i++) {
 		const struct addr *via = &gw[i].via.gateway;

@@ -131,7 +131,7 @@ static int publish_backend(struct mirror_backend *b)
 	int err = kernel_table_build(b->be, b->slot_of, &t), first = 0;
 
 	if (err)
-		return mirror_failed("table", err);
+		return err;
 	for (int i = 0; i < mirror.nservices; i++) {
 		struct mirror_service *sv = &mirror.services[i];
 		bool ring = t.form == LBD_FORM_RING;
@@ -147,9 +147,13 @@ static int publish_backend(struct mirror_backend *b)
 	return first;
 }
 
+#define PUBLISH_AGAIN_MS 20   /* regions of the last 100 ms are not free yet; the servers' UP bits say it already */
+#define PUBLISH_FAILED_MS 1000
+
+/* What cannot be published stays dirty and is tried again, after a pause in which the control thread does other things. */
 void mirror_publish_dirty(struct task *task)
 {
-	bool again = false;
+	uint32_t again_ms = 0;
 
 	for (int i = 0; i < mirror.nbackends; i++) {
 		struct mirror_backend *b = &mirror.backends[i];
@@ -158,13 +162,19 @@ void mirror_publish_dirty(struct task *task)
 		if (!b->dirty)
 			continue;
 		err = publish_backend(b);
-		b->dirty = err == -EAGAIN; /* regions of the last 100 ms are not free yet; the servers' UP bits say it already */
-		again |= b->dirty;
+		b->dirty = err != 0;
 		if (err && err != -EAGAIN)
-			mirror_failed("publishing a table", err);
+			mirror_failed("a table", err);
+		if (err && again_ms != PUBLISH_AGAIN_MS)
+			again_ms = err == -EAGAIN ? PUBLISH_AGAIN_MS : PUBLISH_FAILED_MS;
 	}
-	if (again)
-		task_wake(&control_loop, task);
+	if (again_ms)
+		timer_set(&control_loop, &mirror.publish_again, control_loop.now_ms + again_ms);
+}
+
+void mirror_publish_again(struct timer *t)
+{
+	mirror_publish_dirty(&mirror.publish);
 }
 
 /* ---- what the rest of the daemon changed ---- */
