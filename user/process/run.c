@@ -142,7 +142,7 @@ static void say_server(const struct server *s)
 	uint64_t total = 0;
 
 	for (int i = 0; s->count && i <= worker_count; i++)
-		total += s->count[i].cum_sess;
+		total += count_get(&s->count[i].cum_sess);
 	strbuf_addf(&b, "SIGHUP: Server %s/%s is %s. Conn: %u act, %u pend, %llu tot.", s->px->name,
 		    s->name, server_is_willing(s) ? "UP" : "DOWN", atomic_load(&s->load.served),
 		    server_queued(s), (unsigned long long)total);

@@ -283,15 +283,17 @@ uint32_t sessions_rate(void)
 
 uint32_t sessions_rate_max(void)
 {
-	static uint32_t max;
-	uint32_t now = sessions_rate();
+	static _Atomic uint32_t max; /* workers ask, too: the statistics page */
+	uint32_t now = sessions_rate(), seen = atomic_load_explicit(&max, memory_order_relaxed);
 	uint64_t one = 0;
 
 	for (int i = 0; i <= worker_count; i++)
 		count_max(&one, count_get(&own_loads[i].max));
-	if (now > max)
-		max = now;
-	return max > one ? max : (uint32_t)one;
+	while (now > seen && !atomic_compare_exchange_weak_explicit(
+				     &max, &seen, now, memory_order_relaxed, memory_order_relaxed))
+		;
+	seen = now > seen ? now : seen;
+	return seen > one ? seen : (uint32_t)one;
 }
 
 /* ---- ending sessions: a message to every worker ---- */
