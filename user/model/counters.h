@@ -77,6 +77,15 @@ static inline void count_max(uint64_t *c, uint64_t v)
 		count_set(c, v);
 }
 
+/* A maximum that several threads raise; a lost race only loses one that was equalled. */
+static inline void note_max(_Atomic uint32_t *max, uint32_t v)
+{
+	uint32_t old = atomic_load_explicit(max, memory_order_relaxed);
+
+	while (v > old && !atomic_compare_exchange_weak_explicit(max, &old, v, memory_order_relaxed, memory_order_relaxed))
+		;
+}
+
 /* Notes one event in the second @now_s; keeps the previous second's count and the maximum. */
 static inline void rate_note(uint64_t *sec, uint64_t *cur, uint64_t *prev, uint64_t *max, uint64_t now_s)
 {

@@ -52,15 +52,6 @@ static bool take(_Atomic uint32_t *count, uint32_t limit)
 	return true;
 }
 
-static void note_max(_Atomic uint32_t *max, uint32_t v)
-{
-	uint32_t old = atomic_load_explicit(max, memory_order_relaxed);
-
-	while (v > old && !atomic_compare_exchange_weak_explicit(max, &old, v, memory_order_relaxed,
-								 memory_order_relaxed))
-		;
-}
-
 static bool listener_has_room(const struct listener *l)
 {
 	uint32_t global = config->global.maxconn;

@@ -34,16 +34,6 @@ uint32_t queue_length_max(const struct queue *q)
 	return q ? atomic_load_explicit(&q->length_max, memory_order_relaxed) : 0;
 }
 
-/* Statistics: a lost race only loses a maximum that was equalled. */
-static void note_max(_Atomic uint32_t *max, uint32_t v)
-{
-	uint32_t old = atomic_load_explicit(max, memory_order_relaxed);
-
-	while (v > old && !atomic_compare_exchange_weak_explicit(max, &old, v, memory_order_relaxed,
-								 memory_order_relaxed))
-		;
-}
-
 /* ---- slots ---- */
 
 uint32_t server_slot_limit(const struct server *s)

@@ -116,15 +116,6 @@ void stream_arm(struct stream *s, uint32_t timeout_ms)
 
 /* ---- counting ---- */
 
-static void note_max(_Atomic uint32_t *max, uint32_t v)
-{
-	uint32_t old = atomic_load_explicit(max, memory_order_relaxed);
-
-	while (v > old && !atomic_compare_exchange_weak_explicit(max, &old, v, memory_order_relaxed,
-								 memory_order_relaxed))
-		;
-}
-
 static void stream_leave_backend(struct stream *s)
 {
 	if (s->flags & STREAM_COUNTED_BE)

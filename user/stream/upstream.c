@@ -138,7 +138,7 @@ static enum step_result enter_queue(struct stream *s, struct server *srv,
 				    const struct pick_request *r)
 {
 	uint32_t wait_ms = s->be->timeout.queue ? s->be->timeout.queue : s->be->timeout.connect;
-	uint32_t now, max;
+	uint32_t now;
 
 	s->srv = srv;
 	s->queued = queue_enter(srv ? srv->queue : s->be->queue, s);
@@ -149,9 +149,7 @@ static enum step_result enter_queue(struct stream *s, struct server *srv,
 	stream_arm(s, wait_ms);
 	if (srv) {
 		now = atomic_fetch_add(&srv->load.queued, 1) + 1;
-		max = atomic_load_explicit(&srv->load.queued_max, memory_order_relaxed);
-		while (now > max && !atomic_compare_exchange_weak(&srv->load.queued_max, &max, now))
-			;
+		note_max(&srv->load.queued_max, now);
 	} else {
 		srv = balance_pick(s->be,
 				   r); /* has one become free between the pick and the queue? */
