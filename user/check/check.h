@@ -72,7 +72,7 @@ struct check {
 	int code;               /* status code, 0: none */
 	uint32_t duration_ms;   /* of the last one */
 	char info[96];          /* last words from the network: "Connection refused" */
-	char why[256];          /* server.live.change_cause points here */
+	char why[256];          /* the words of the last result, for the log */
 };
 
 /* The verdict on the check that runs. @info: words for the log, may be NULL. */

@@ -32,9 +32,11 @@ struct server_load {
 	_Atomic uint32_t connections; /* established or connecting, idle included */
 } CACHE_ALIGNED;
 
-/* Run-time part. Written by the control thread with the version bumped; read by everybody. */
+/*
+ * Run-time part. Written by the control thread, read by everybody. The plain numbers (times,
+ * counts, rise and fall) are for statistics only, whose readers in workers take what the memory says.
+ */
 struct server_live {
-	_Atomic uint32_t version;
 	_Atomic int oper;            /* enum server_oper */
 	_Atomic uint32_t admin;      /* enum server_admin bits */
 	_Atomic uint32_t uweight;    /* user weight now (0..256): configured value is server.weight */
@@ -43,7 +45,6 @@ struct server_live {
 	struct addr addr;            /* now; configured value is server.addr. Changed under rcu: see server_addr() */
 	uint64_t last_change_s;      /* wall clock */
 	uint64_t down_time_s, down_trans;
-	const char *change_cause;    /* words for logs and the page; static or owned by the module that set it */
 	uint64_t failed_checks;
 	_Atomic uint32_t addr_version; /* odd while addr is being written */
 	/* Published by the module that checks the server, for the words of its state ("UP 2/3"). */

@@ -28,7 +28,6 @@ static void tell(struct server *s, unsigned int events)
 {
 	struct server_watcher *w, *tmp;
 
-	atomic_fetch_add_explicit(&s->live.version, 1, memory_order_release);
 	list_for_each_entry_safe(w, tmp, &watchers, node)
 		w->changed(s, events);
 }
@@ -163,7 +162,6 @@ void server_set_oper(struct server *s, enum server_oper oper, const char *why)
 		return;
 	atomic_store(&s->live.oper, oper);
 	account(s, &was);
-	s->live.change_cause = why;
 	strbuf_addf(&b, "%sServer %s/%s is %s", s->backup ? "Backup " : "", s->px->name, s->name,
 		    down                   ? "DOWN"
 		    : oper == SRV_STOPPING ? "stopping"
