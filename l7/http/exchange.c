@@ -323,6 +323,31 @@ enum step_result http_step_exchange(struct stream *s)
 
 /* ---- response rules ---- */
 
+/*
+ * NTLM and Negotiate log a connection in, not a request: from such a challenge on it is this client's alone. Whoever asks for
+ * a login gets the client's next requests, too.
+ */
+static void note_login(struct http_txn *t)
+{
+	static const struct { uint16_t status; const char *header; } challenges[] = {
+		{ 401, "www-authenticate" }, { 407, "proxy-authenticate" },
+	};
+	struct session *sess = t->s.sess;
+	struct http_hdr *h = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(challenges); i++) {
+		if (t->status != challenges[i].status)
+			continue;
+		sess->stay = t->s.srv;
+		while ((h = http_hdr_find(&t->rsp, HDR_OTHER, slice_z(challenges[i].header), h))) {
+			struct slice v = http_hdr_value(h);
+
+			if (slice_has_prefix_case(v, SLICE("NTLM")) || slice_has_prefix_case(v, SLICE("Negotiate")))
+				t->s.up->flags |= UP_PRIVATE;
+		}
+	}
+}
+
 enum step_result http_step_response_rules(struct stream *s)
 {
 	struct http_txn *t = http_txn_of(s);
@@ -333,6 +358,7 @@ enum step_result http_step_response_rules(struct stream *s)
 		vars_drop_scope(&s->vars, VAR_REQ);
 		t->status = t->rsp.status;
 		s->up->requests++;
+		note_login(t);
 		http_count_status(t);
 	}
 	if (!t->rule_phase)

@@ -260,27 +260,28 @@ static void sample_ctx(struct stream *s, struct smp_ctx *c)
 }
 
 /* http-reuse (manual): the first request of a connection has nobody to repeat it, should the idle connection be dead. */
-static bool may_reuse(struct stream *s)
+static enum upstream_take may_reuse(struct stream *s)
 {
 	struct http_txn *t = http_txn_of(s);
 	struct list *idle;
 
-	if ((t->flags & (TXN_NO_REUSE | TXN_FORCE_PRIVATE)) || t->req.method == METH_CONNECT ||
-	    http_conn_mode(t) != CONN_KEEP_ALIVE)
-		return false;
+	if ((t->flags & TXN_NO_REUSE) || t->req.method == METH_CONNECT || http_conn_mode(t) != CONN_KEEP_ALIVE)
+		return UP_TAKE_NONE;
 	switch (http_conf(s->be)->reuse) {
 	case REUSE_NEVER:
-		return false;
+		break;
 	case REUSE_SAFE:
-		return !(t->flags & TXN_FIRST);
+		return t->flags & TXN_FIRST ? UP_TAKE_OWN : UP_TAKE_ANY;
 	case REUSE_AGGRESSIVE:
 		idle = upstream_idle_list(s->srv);
-		return !(t->flags & TXN_FIRST) ||
-		       (!list_empty(idle) && list_first(idle, struct upstream, pool_node)->requests > 1);
+		if (!(t->flags & TXN_FIRST) ||
+		    (!list_empty(idle) && list_first(idle, struct upstream, pool_node)->requests > 1))
+			return UP_TAKE_ANY;
+		break;
 	case REUSE_ALWAYS:
-		return true;
+		return UP_TAKE_ANY;
 	}
-	return false;
+	return UP_TAKE_OWN;
 }
 
 static bool client_gone(struct stream *s)

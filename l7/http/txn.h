@@ -25,7 +25,6 @@ enum http_txn_flag {
 	TXN_LOCAL          = 1 << 6,  /* answered here */
 	TXN_CLIENT_GONE    = 1 << 7,
 	TXN_SERVER_GONE    = 1 << 8,
-	TXN_FORCE_PRIVATE  = 1 << 9,  /* the server connection must not be shared (401/407 negotiate, CONNECT) */
 	TXN_KILL_CONN      = 1 << 10, /* close without an answer (silent-drop, drop) */
 	TXN_CONTINUE_SENT  = 1 << 11, /* 100 went out */
 	TXN_DRAIN_REQ      = 1 << 12, /* swallow the rest of the request's body */

@@ -54,6 +54,11 @@ static inline bool slice_has_prefix(struct slice a, struct slice prefix)
 	return a.n >= prefix.n && (prefix.n == 0 || memcmp(a.p, prefix.p, prefix.n) == 0);
 }
 
+static inline bool slice_has_prefix_case(struct slice a, struct slice prefix)
+{
+	return a.n >= prefix.n && strncasecmp(a.p, prefix.p, prefix.n) == 0;
+}
+
 static inline bool slice_has_suffix(struct slice a, struct slice suffix)
 {
 	return a.n >= suffix.n &&

@@ -175,6 +175,20 @@ static enum step_result wait_for_server(struct stream *s, struct server *srv,
 	return give_up_counted(s, 'S', 'Q');
 }
 
+/*
+ * The server that has just asked this client for a login (401, 407), when the algorithm leaves the choice free: schemes like NTLM
+ * speak to a connection (manual, option prefer-last-server). Its slot is ours; NULL: choose by the algorithm.
+ */
+static struct server *stay_with(struct stream *s)
+{
+	struct server *srv = s->sess->stay;
+
+	if (!srv || srv->px != s->be || srv == s->avoid || s->be->balance->algo->takes_avoided ||
+	    !server_is_usable(srv) || queue_length(srv->queue) || queue_length(s->be->queue))
+		return NULL;
+	return server_take_slot(srv) ? srv : NULL;
+}
+
 static enum step_result choose_server(struct stream *s)
 {
 	struct pick_request r = { .client = &s->sess->src };
@@ -188,6 +202,9 @@ static enum step_result choose_server(struct stream *s)
 	}
 	if (!s->be->balance->algo->takes_avoided) /* a hash stays with its server */
 		r.avoid = s->avoid;
+	srv = stay_with(s);
+	if (srv)
+		return got_server(s, srv);
 	r.listener_is_ip6 = s->sess->listener && s->sess->listener->is_ip6;
 	if (s->be->balance->algo->wants_dst)
 		r.dst = session_dst(s->sess);
@@ -428,13 +445,13 @@ static enum step_result connect_done(struct stream *s)
 
 static enum step_result connect_start(struct stream *s)
 {
+	enum upstream_take take = s->hooks->may_reuse ? s->hooks->may_reuse(s) : UP_TAKE_NONE;
 	int err;
 
-	if (s->hooks->may_reuse && s->hooks->may_reuse(s)) {
-		s->up = upstream_take_idle(s->srv, s);
-		if (s->up)
-			return connect_done(s);
-	}
+	if (take != UP_TAKE_NONE)
+		s->up = upstream_take_idle(s->srv, s, take);
+	if (s->up)
+		return connect_done(s);
 	if (!upstream_make_room(s->srv, s)) {
 		s->connect_state = CONNECT_ROOM;
 		s->waits = WAIT_OTHER;

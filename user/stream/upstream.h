@@ -15,12 +15,17 @@ struct upstream {
 	struct server *srv;
 	struct stream *stream; /* whose it is now; NULL: idle in the pool */
 	struct list pool_node; /* this worker's idle connections of the server */
+	struct list own_node;  /* idle and private: the session's (struct session.kept) */
 	uint32_t requests; /* served on it */
 	uint32_t addr_version; /* server.live.addr_version when it was connected: another one means an old address */
 	uint32_t flags;
 	struct timer idle_timer;
 };
+/* UP_PRIVATE: when idle it waits for the next stream of the same session, and ends with it. */
 enum { UP_REUSED = 1, UP_PRIVATE = 2 };
+
+/* Which idle connections a stream may take. UP_TAKE_OWN: those its own session has kept. */
+enum upstream_take { UP_TAKE_NONE, UP_TAKE_OWN, UP_TAKE_ANY };
 
 /*
  * Steps for both protocols' tables. They keep the counters (served, queued, retries, redispatches, connect), the
@@ -31,8 +36,8 @@ struct upstream_hooks {
 		fail_step; /* where to go when there is no server/connection (s->term_* says why) */
 	/* For algorithms that evaluate an expression: completes @c, in which session and stream are filled in. May be NULL. */
 	void (*sample_ctx)(struct stream *s, struct smp_ctx *c);
-	/* http: an idle connection may be taken. NULL: never. */
-	bool (*may_reuse)(struct stream *s);
+	/* http: which idle connection may be taken. NULL: none. */
+	enum upstream_take (*may_reuse)(struct stream *s);
 	/* Has the client given up, so that waiting in the queue or for the connection makes no sense? NULL: only a reset or
 	 * full close counts. Asked whenever the stream runs while it waits. */
 	bool (*client_gone)(struct stream *s);
@@ -52,7 +57,9 @@ step_connect_server(struct stream *s); /* STEP_NEXT: s->up is established (or re
 void upstream_release_slot(struct stream *s);
 /* Closes s->up (if any) and detaches it. */
 void upstream_close(struct stream *s);
-/* http: s->up is idle and clean: into the pool (limits: pool-max-conn, low fd); the slot must be released by the caller. */
+/* http: s->up is idle and clean: into the pool (limit: pool-max-conn), a private one to its session (UP_KEPT_MAX at most,
+ * the manual's max-session-srv-conns); the slot must be released by the caller. */
+#define UP_KEPT_MAX 5
 void upstream_park(struct stream *s);
 /* A reused connection died before the first response byte: may the request be sent again on a fresh one? Caller decides;
  * this detaches and prepares step_connect_server to connect anew without counting a retry. */
@@ -62,7 +69,7 @@ void upstream_forget(struct stream *s);
 void upstream_init(void);
 /* Makes the pools of all servers. Control thread, before the workers start. */
 void upstreams_prepare(struct config *cfg);
-/* Idle pooled connections of @srv in this worker, from the newest (struct upstream.pool_node). */
+/* Idle connections of @srv in this worker that may be shared, from the newest (struct upstream.pool_node). */
 struct list *upstream_idle_list(struct server *srv);
 
 #endif

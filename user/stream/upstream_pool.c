@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * upstream_pool.c - idle server connections: one stack per server and worker. See upstream.h.
+ * upstream_pool.c - idle server connections: one stack per server and worker, another for those that belong to one session
+ * (http-reuse never, a login tied to the connection). See upstream.h.
  * The newest is reused first; the oldest close after pool-purge-delay. An idle connection that says anything is closed.
  * Not for: deciding who may reuse. Runs in the owning worker; the watcher in control posts to the workers.
  */
@@ -17,7 +18,8 @@ struct idle_conf {
 	int64_t max; /* pool-max-conn; -1: any */
 	uint32_t purge_ms;
 	_Atomic(struct list *)
-		workers; /* [worker_count], struct upstream.pool_node, newest first; made when first needed */
+		workers; /* [2 * worker_count] shared, then private ones: struct upstream.pool_node,
+			  * newest first; made when first needed */
 };
 
 static void idle_conf_init(void *mem)
@@ -39,8 +41,8 @@ static struct list *idle_lists(struct idle_conf *c)
 
 	if (have)
 		return have;
-	made = xmalloc((size_t)worker_count * sizeof(*made));
-	for (int i = 0; i < worker_count; i++)
+	made = xmalloc(2 * (size_t)worker_count * sizeof(*made));
+	for (int i = 0; i < 2 * worker_count; i++)
 		list_init(&made[i]);
 	if (atomic_compare_exchange_strong(&c->workers, &none, made))
 		return made;
@@ -51,6 +53,11 @@ static struct list *idle_lists(struct idle_conf *c)
 struct list *upstream_idle_list(struct server *srv)
 {
 	return &idle_lists(server_ext(srv, &idle_ext))[this_loop->tid];
+}
+
+static struct list *private_list(struct server *srv)
+{
+	return &idle_lists(server_ext(srv, &idle_ext))[worker_count + this_loop->tid];
 }
 
 struct upstream *upstream_new(struct server *srv, struct stream *s)
@@ -64,6 +71,7 @@ struct upstream *upstream_new(struct server *srv, struct stream *s)
 	up->srv = srv;
 	up->stream = s;
 	list_init(&up->pool_node);
+	list_init(&up->own_node);
 	return up;
 }
 
@@ -87,7 +95,10 @@ static void idle_remove(struct upstream *up)
 {
 	list_del(&up->pool_node);
 	atomic_fetch_sub(&up->srv->load.idle, 1);
-	timer_cancel(this_loop, &up->idle_timer);
+	if (up->flags & UP_PRIVATE)
+		list_del(&up->own_node);
+	else
+		timer_cancel(this_loop, &up->idle_timer);
 }
 
 static void idle_drop(struct upstream *up)
@@ -106,44 +117,91 @@ static void on_idle_expired(struct timer *t)
 	idle_drop(container_of(t, struct upstream, idle_timer));
 }
 
-struct upstream *upstream_take_idle(struct server *srv, struct stream *s)
+/* At most UP_KEPT_MAX of them. */
+static struct upstream *find_kept(struct session *sess, const struct server *srv)
+{
+	struct upstream *up;
+
+	if (sess->kept.next)
+		list_for_each_entry(up, &sess->kept, own_node)
+			if (up->srv == srv)
+				return up;
+	return NULL;
+}
+
+struct upstream *upstream_take_idle(struct server *srv, struct stream *s, enum upstream_take take)
 {
 	struct upstream *up;
 	struct list *idle;
 
 	if (!atomic_load_explicit(&srv->load.idle, memory_order_relaxed))
 		return NULL;
-	idle = upstream_idle_list(srv);
-	if (list_empty(idle))
-		return NULL;
-	up = list_first(idle, struct upstream, pool_node);
+	up = find_kept(s->sess, srv);
+	if (!up) {
+		idle = upstream_idle_list(srv);
+		if (take != UP_TAKE_ANY || list_empty(idle))
+			return NULL;
+		up = list_first(idle, struct upstream, pool_node);
+	}
 	idle_remove(up);
 	up->stream = s;
 	up->flags |= UP_REUSED;
 	return up;
 }
 
+static void drop_kept(struct session *sess)
+{
+	struct upstream *up, *next;
+
+	if (sess->kept.next)
+		list_for_each_entry_safe(up, next, &sess->kept, own_node)
+			idle_drop(up);
+}
+
+/* false: the session has enough. */
+static bool keep_for_session(struct session *sess, struct upstream *up)
+{
+	int n = 0;
+
+	if (!sess->kept.next)
+		list_init(&sess->kept);
+	for (struct list *l = sess->kept.next; l != &sess->kept; l = l->next)
+		n++;
+	if (n >= UP_KEPT_MAX)
+		return false;
+	list_add_head(&sess->kept, &up->own_node);
+	list_add_head(private_list(up->srv), &up->pool_node);
+	return true;
+}
+
+static bool share(struct upstream *up)
+{
+	struct idle_conf *c = server_ext(up->srv, &idle_ext);
+
+	if (c->max >= 0 && (int64_t)atomic_load(&up->srv->load.idle) >= c->max)
+		return false;
+	list_add_head(upstream_idle_list(up->srv), &up->pool_node);
+	timer_init(&up->idle_timer, on_idle_expired);
+	timer_set(this_loop, &up->idle_timer, this_loop->now_ms + c->purge_ms);
+	return true;
+}
+
 void upstream_park(struct stream *s)
 {
 	struct upstream *up = s->up;
-	struct idle_conf *c = server_ext(up->srv, &idle_ext);
-	int64_t idle = (int64_t)atomic_load(&up->srv->load.idle);
 
 	s->up = NULL;
 	if ((up->conn.flags &
 	     (CONN_EOF | CONN_ERROR | CONN_RDHUP | CONN_HUP | CONN_WR_SHUT | CONN_CONNECTING)) ||
-	    (up->flags & UP_PRIVATE) || (c->max >= 0 && idle >= c->max) ||
 	    up->addr_version != atomic_load(&up->srv->live.addr_version) ||
-	    !server_is_willing(up->srv)) {
+	    !server_is_willing(up->srv) ||
+	    !(up->flags & UP_PRIVATE ? keep_for_session(s->sess, up) : share(up))) {
 		upstream_free(up);
 		return;
 	}
 	up->stream = NULL;
 	conn_set_owner(&up->conn, on_idle_ready, up);
-	list_add_head(upstream_idle_list(up->srv), &up->pool_node);
 	atomic_fetch_add(&up->srv->load.idle, 1);
-	timer_init(&up->idle_timer, on_idle_expired);
-	timer_set(this_loop, &up->idle_timer, this_loop->now_ms + c->purge_ms);
 }
 
 /* ---- room under maxconn: idle connections count, and go first ---- */
@@ -170,15 +228,26 @@ static void room_on_home(struct message *m)
 	free(r);
 }
 
+/* Of this worker's: a shared one before a private one, which is worth more. */
+static bool drop_oldest(struct server *srv)
+{
+	struct list *lists[] = { upstream_idle_list(srv), private_list(srv) };
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+		if (!list_empty(lists[i])) {
+			idle_drop(list_last(lists[i], struct upstream, pool_node));
+			return true;
+		}
+	}
+	return false;
+}
+
 static void room_on_worker(struct message *m)
 {
 	struct room_request *r = (struct room_request *)m;
-	struct list *idle = upstream_idle_list(r->srv);
 
-	if (!list_empty(idle)) {
-		idle_drop(list_last(idle, struct upstream, pool_node)); /* the oldest */
+	if (drop_oldest(r->srv))
 		r->left = 0;
-	}
 	room_pass_on(r);
 }
 
@@ -214,16 +283,11 @@ bool upstream_make_room(struct server *srv, struct stream *s)
 {
 	uint32_t limit = server_slot_limit(srv);
 	struct room_request *r;
-	struct list *idle;
 
 	if (take_connection(srv, limit))
 		return true;
-	idle = upstream_idle_list(srv);
-	if (!list_empty(idle)) {
-		idle_drop(list_last(idle, struct upstream, pool_node));
-		if (take_connection(srv, limit))
-			return true;
-	}
+	if (drop_oldest(srv) && take_connection(srv, limit))
+		return true;
 	r = worker_count == 1 || atomic_load(&srv->load.served) > limit ? NULL : malloc(sizeof(*r));
 	if (!r)
 		return take_connection(srv, 0);
@@ -253,10 +317,8 @@ void upstream_stop_waiting_for_room(struct stream *s)
 
 static void purge_in_worker(struct loop *l, void *arg)
 {
-	struct upstream *up, *next;
-
-	list_for_each_entry_safe(up, next, upstream_idle_list(arg), pool_node)
-		idle_drop(up);
+	while (drop_oldest(arg))
+		;
 }
 
 static void on_server_change(struct server *s, unsigned int events)
@@ -319,5 +381,6 @@ static const struct server_option options[] = {
 void upstream_init(void)
 {
 	ext_register(EXT_SERVER, &idle_ext);
+	session_on_fini(drop_kept);
 	cfg_register_server_options(options, ARRAY_SIZE(options));
 }
