@@ -283,8 +283,13 @@ void h1_client_init(void)
 static enum http_io client_pull(struct http_txn *t)
 {
 	struct session *s = t->s.sess;
+	struct h1_client *h = part(s);
+	bool before = h->rx && segment_len(h->rx);
+	enum http_io r = h1_pull(&s->client, &h->rx, &t->cl, &t->req, &t->s.bytes_in);
 
-	return h1_pull(&s->client, &part(s)->rx, &t->cl, &t->req, &t->s.bytes_in);
+	if (before || (h->rx && segment_len(h->rx)))
+		t->flags |= TXN_HEARD;
+	return r;
 }
 
 static enum http_io client_push(struct http_txn *t)

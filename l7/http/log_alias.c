@@ -254,6 +254,11 @@ static int status_of(void *http)
 	return ((struct http_txn *)http)->status;
 }
 
+static bool heard(void *http)
+{
+	return ((struct http_txn *)http)->flags & TXN_HEARD;
+}
+
 static void write_ST(struct strbuf *o, const struct log_ctx *c)
 {
 	int status = c->http ? txn(c)->status : 0;
@@ -357,5 +362,6 @@ static const struct log_alias rows[] = {
 void http_log_init(void)
 {
 	log_http_hooks.status = status_of;
+	log_http_hooks.heard = heard;
 	log_alias_register(rows, ARRAY_SIZE(rows));
 }

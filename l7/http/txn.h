@@ -33,6 +33,7 @@ enum http_txn_flag {
 	TXN_NOT_LOGGED     = 1 << 15, /* an idle connection's end */
 	TXN_TUNNEL         = 1 << 16,
 	TXN_RSP_HEAD       = 1 << 17, /* the server's final head was counted and its rules have run */
+	TXN_HEARD          = 1 << 18, /* a byte of the request has come, even if it became no request */
 };
 
 /* Produces a generated body bit by bit: called whenever there is room in t->rsp.body; puts what fits (body_copy, body_put) and returns

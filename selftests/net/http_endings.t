@@ -217,6 +217,14 @@ def c_nothing_close(c):
     return "closed"
 
 
+def c_nothing_then_get(c):
+    """Says nothing until it is closed; the request of the next connection is then the first that is logged."""
+    saw, at = read_end(c), c.getpeername()
+    c.close()
+    with socket.create_connection(at) as next_one:
+        return status(saw[0]), c_get(next_one)
+
+
 def c_half(c):
     c.sendall(b"GET /x HTTP/1.1\r\nHos")
     data, how = read_end(c)
@@ -303,6 +311,10 @@ ROWS = [
     ("half a request, then silence", c_half, s_ok, "", ""),
     ("half a request, then the end", c_half_close, s_ok, "", ""),
     ("a malformed request", c_bad, s_ok, "", ""),
+    ("no request at all, dontlognull: no line", c_nothing_then_get, s_ok, "option dontlognull", ""),
+    ("half a request, then silence, dontlognull", c_half, s_ok, "option dontlognull", ""),
+    ("half a request, then the end, dontlognull", c_half_close, s_ok, "option dontlognull", ""),
+    ("a malformed request, dontlognull", c_bad, s_ok, "option dontlognull", ""),
     ("half a body, then a reset", c_post_half_close, s_body, "", ""),
     ("half a body, then silence", c_post_half, s_body, "", ""),
     ("half a body, then silence, the server has more time", c_post_half, s_body, "timeout server 3s", ""),

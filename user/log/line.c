@@ -62,7 +62,9 @@ static bool is_error(const struct stream *s, int status)
 /* For `dontlognull`: the client has said nothing, whatever was sent to him. */
 static bool nothing_was_said(const struct stream *s, void *http)
 {
-	return !s->bytes_in && !(http && s->t.request);
+	if (s->bytes_in)
+		return false;
+	return !http || !(s->t.request || (log_http_hooks.heard && log_http_hooks.heard(http)));
 }
 
 static void write_line(struct stream *s, void *http, const struct logformat *f, int level,

@@ -69,6 +69,7 @@ struct log_http_hooks {
 	int (*status)(void *http); /* response status, 0: none */
 	int (*level)(
 		void *http); /* -1: as usual; 0..7: http-request set-log-level; 8: silent. May be NULL */
+	bool (*heard)(void *http); /* the client has sent something, even if it became no request */
 };
 extern struct log_http_hooks log_http_hooks;
 
