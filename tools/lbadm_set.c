@@ -2,6 +2,7 @@
 /*
  * lbadm_set.c - opening the pinned set, names, ownership, audit. See lbadm_set.h.
  */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -12,6 +13,23 @@
 
 #include "lbadm_set.h"
 
+bool adm_may_look(const struct adm *a)
+{
+	return access(a->pin, R_OK | X_OK) == 0 || (errno != EACCES && errno != EPERM);
+}
+
+/* What to do about a set that cannot be opened. */
+static const char *open_remedy(const struct adm *a)
+{
+	if (!adm_may_look(a))
+		return "run lbadm as root";
+	if (access(a->pin, F_OK))
+		return "no kernel path is set up here: start lbd with a 'datapath interface' line, "
+		       "or name the directory of "
+		       "'datapath pin' with -p DIR; 'lbadm doctor' tells more";
+	return "lbd pins its maps where 'datapath pin' says; name the directory with -p DIR";
+}
+
 struct lbdmap_set *adm_open(const struct adm *a, bool writable)
 {
 	struct lbdmap_error err = { "" };
@@ -19,7 +37,7 @@ struct lbdmap_set *adm_open(const struct adm *a, bool writable)
 
 	if (lbdmap_open(a->pin, writable, &set, &err) == 0)
 		return set;
-	adm_fail("%s\n  lbd pins its maps where 'datapath pin' says; name the directory with -p DIR", err.text);
+	adm_fail("%s\n  %s", err.text, open_remedy(a));
 	return NULL;
 }
 
@@ -51,11 +69,14 @@ uint32_t adm_slot(struct lbdmap_set *set, enum lbd_meta_kind kind, const char *n
 	const struct lbd_service *sv;
 	const struct lbd_server *s;
 
-	for (uint32_t slot = 1; kind == LBD_META_SERVICE && (sv = lbdmap_service(set, slot)); slot++)
-		if ((sv->flags & LBD_S_USED) && strcmp(adm_name(set, kind, sv->id, text), name) == 0)
+	for (uint32_t slot = 1; kind == LBD_META_SERVICE && (sv = lbdmap_service(set, slot));
+	     slot++)
+		if ((sv->flags & LBD_S_USED) &&
+		    strcmp(adm_name(set, kind, sv->id, text), name) == 0)
 			return slot;
 	for (uint32_t slot = 1; kind == LBD_META_SERVER && (s = lbdmap_server(set, slot)); slot++)
-		if ((s->flags & LBD_SRV_USED) && strcmp(adm_name(set, kind, s->id, text), name) == 0)
+		if ((s->flags & LBD_SRV_USED) &&
+		    strcmp(adm_name(set, kind, s->id, text), name) == 0)
 			return slot;
 	return 0;
 }
@@ -77,7 +98,8 @@ void adm_print_source(struct lbdmap_set *set)
 	struct lbd_owner o;
 
 	lbdmap_owner(set, &o);
-	printf("source: pinned maps %s, generation %u; ", lbdmap_pin(set), lbdmap_control(set)->generation);
+	printf("source: pinned maps %s, generation %u; ", lbdmap_pin(set),
+	       lbdmap_control(set)->generation);
 	if (o.pid && lbdmap_daemon_is_alive(set))
 		printf("%s pid %u is alive\n", o.program[0] ? o.program : "daemon", o.pid);
 	else

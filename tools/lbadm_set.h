@@ -11,6 +11,8 @@
 
 #define NAME_MAX_TEXT LBD_TEXT
 
+/* This user may look into a->pin, or it does not exist: where he may not, "nothing is attached" would be a guess. */
+bool adm_may_look(const struct adm *a);
 /* Opens the set of a->pin; NULL with the message said. Close with lbdmap_close(). */
 struct lbdmap_set *adm_open(const struct adm *a, bool writable);
 /* "web", "app/s1"; "#<id>" when meta does not know it. @buf of NAME_MAX_TEXT bytes; returns buf. */

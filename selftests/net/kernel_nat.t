@@ -293,11 +293,32 @@ def _():
     wait_for(lambda: lbd.stat("web", "FRONTEND")["stot"] == "0", 3, "cleared")
 
 
+def adm_as_nobody(*words):
+    r = net.lb.run(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", LBADM, *words], check=False)
+    equal(r.returncode, 1, "exit code of lbadm " + " ".join(words))
+    return r.stdout + r.stderr
+
+
+@case("who may not look is not told that nothing is attached")
+def _():
+    lbd_with("")
+    before = adm("services")
+    for words in (("detach", "--now"), ("cleanup",), ("servers",), ("doctor",)):
+        text = adm_as_nobody(*words)
+        contains(text, "run lbadm as root", " ".join(words))
+        for wrong in ("detached", "no program is attached", "nothing of lbd"):
+            true(wrong not in text, " ".join(words) + ": " + text)
+    true("no program is attached" not in adm("doctor"), "still attached")
+    equal(before.split()[0], "SERVICE", "the table")
+
+
 @case("detach --now: the daemon serves in user space")
 def _():
     lbd = lbd_with("")
     adm("detach", code=64)
     adm("detach", "--now")
+    contains(adm("doctor"), "'lbadm detach' took the programs off", "doctor with a living daemon")
+    contains(adm("detach", "--now"), "nothing of lbd is attached", "a second time")
     true(who(lbd, "10.9.100.1") in ("s1", "s2", "s3"), "served")
     equal(lbd.stat("web", "FRONTEND")["stot"] != "0", True, "by the daemon")
 

@@ -6,21 +6,31 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lbadm_set.h"
 
-static void list_links(struct adm *a, uint32_t ifindex, bool would)
+/* How many links there are (of that interface; 0: of all), each said. */
+static int list_links(struct adm *a, uint32_t ifindex, bool would)
 {
 	struct lbdmap_link links[64];
 	char name[IF_NAMESIZE];
-	int n = lbdmap_links(a->pin, links, 64);
+	int n = lbdmap_links(a->pin, links, 64), shown = 0;
 
 	for (int i = 0; i < n && i < 64; i++) {
 		if (ifindex && links[i].ifindex != ifindex)
 			continue;
 		adm_say(a, "%s %s from %s", would ? "would detach" : "detaching", lbdmap_hook_name(links[i].hook),
 		       if_indextoname(links[i].ifindex, name) ? name : "a vanished interface");
+		shown++;
 	}
+	return shown;
+}
+
+/* The off switch must not say that all is off when it could not look. */
+static int not_allowed(const struct adm *a)
+{
+	return adm_fail("'%s': permission denied, nothing was changed\n  run lbadm as root", a->pin);
 }
 
 static int run_detach(struct adm *a, int argc, char **argv)
@@ -46,9 +56,16 @@ static int run_detach(struct adm *a, int argc, char **argv)
 		if (!ifindex)
 			return adm_fail("interface '%s' does not exist", iface);
 	}
-	list_links(a, ifindex, a->dry_run);
+	if (!adm_may_look(a))
+		return not_allowed(a);
+	n = list_links(a, ifindex, a->dry_run);
 	if (a->dry_run)
 		return ADM_OK;
+	if (!n) {
+		adm_say(a, "nothing of lbd is attached%s%s: no packet takes the kernel path of %s", iface ? " to " : "",
+			iface ? iface : "", a->pin);
+		return ADM_OK;
+	}
 	n = lbdmap_detach_all(a->pin, ifindex, &err);
 	if (n < 0)
 		return adm_fail("%s", err.text);
@@ -65,6 +82,12 @@ static int run_cleanup(struct adm *a, int argc, char **argv)
 	(void)argv;
 	if (argc)
 		return adm_usage("cleanup", "it takes no argument");
+	if (!adm_may_look(a))
+		return not_allowed(a);
+	if (access(a->pin, F_OK)) {
+		adm_say(a, "nothing of lbd is in %s", a->pin);
+		return ADM_OK;
+	}
 	list_links(a, 0, a->dry_run);
 	if (a->dry_run) {
 		adm_say(a, "would remove all pins in %s: tables and flows are lost", a->pin);

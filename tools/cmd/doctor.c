@@ -145,13 +145,28 @@ static void check_iface(struct findings *f, int sock, const struct lbdmap_link *
 	}
 }
 
+/* A living daemon whose programs are gone: somebody used the off switch. */
+static const char *detached_remedy(const char *pin)
+{
+	struct lbdmap_error err = { "" };
+	struct lbdmap_set *set;
+	bool alive;
+
+	if (lbdmap_open(pin, false, &set, &err))
+		return "lbd -c -V -f FILE says why";
+	alive = lbdmap_daemon_is_alive(set);
+	lbdmap_close(set);
+	return alive ? "start lbd again (or reload it): 'lbadm detach' took the programs off" : "start lbd";
+}
+
 static void check_ifaces(struct findings *f, const char *pin)
 {
 	struct lbdmap_link links[64];
 	int n = lbdmap_links(pin, links, 64), sock = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	if (n <= 0)
-		found(f, "ATTACHED", LEVEL_WARN, "lbd -c -V -f FILE says why", "no program is attached: every packet goes to the host's sockets");
+		found(f, "ATTACHED", LEVEL_WARN, detached_remedy(pin),
+		      "no program is attached: every packet goes to the host's sockets");
 	for (int i = 0; i < n && i < 64; i++)
 		check_iface(f, sock, &links[i]);
 	if (sock >= 0)
@@ -266,8 +281,13 @@ static int run_doctor(struct adm *a, int argc, char **argv)
 		return adm_usage("doctor", "it takes no argument");
 	check_kernel(&f);
 	check_bpffs(&f, a->pin);
-	check_ifaces(&f, a->pin);
-	check_set(&f, a);
+	if (adm_may_look(a)) {
+		check_ifaces(&f, a->pin);
+		check_set(&f, a);
+	} else {
+		found(&f, "RIGHTS", LEVEL_FAIL, "run lbadm as root",
+		      "this user may not look into %s: what is attached cannot be told", a->pin);
+	}
 	if (a->json) {
 		out_json(f.rows);
 		return f.problems ? ADM_FAILED : ADM_OK;
