@@ -142,7 +142,7 @@ static int parse(struct cfg_line *l, int *i, struct rule *r)
 	}
 	if (!d->kind)
 		return cfg_error(l, *i < l->nwords ? *i : l->nwords - 1,
-				 "a redirect needs 'location', 'prefix' or 'scheme'; usage: %s",
+				 "a redirect needs 'location', 'prefix' or 'scheme'\nusage: %s",
 				 r->action->usage);
 	return 0;
 }

@@ -114,6 +114,8 @@ static void read_lines(struct reader *r, struct slice text)
 			break;
 		}
 		read_line(r, &conds, slice_make(p, lf - p));
+		if (memchr(p, 0, lf - p))
+			break; /* no text: the rest would give an error a line */
 		p = lf + 1;
 	}
 	condition_end(r, &conds);

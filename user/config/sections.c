@@ -31,6 +31,24 @@ static const struct proxy_section *proxy_section_find(const char *name)
 	return NULL;
 }
 
+static const char *next_section(void *ctx)
+{
+	size_t *i = ctx;
+
+	if (*i > ARRAY_SIZE(proxy_sections))
+		return NULL;
+	return (*i)++ ? proxy_sections[*i - 2].name : "global";
+}
+
+/* The section that @word probably means; NULL: none. */
+static const char *nearest_section(const char *word)
+{
+	size_t i = 0;
+	const char *near = diag_nearest(word, next_section, &i);
+
+	return near ? near : registry_nearest_section(word);
+}
+
 /* The first defaults section of that name behind @after (NULL: from the start). */
 static struct proxy *find_defaults(struct config *cfg, const char *name, const struct proxy *after)
 {
@@ -272,6 +290,22 @@ static bool is_wrong_side(const struct cfg_line *l, const struct cfg_keyword *k)
 	       (k->sections & CFG_LISTEN) && !(k->flags & CFG_NEEDS_SIDE);
 }
 
+/*
+ * Defaults in global for bind and server lines with 'ssl', which are errors: without such a line they change nothing in HAProxy
+ * either. The file of Debian's package has five of them and no TLS.
+ */
+static bool only_for_tls(const struct cfg_line *l, const char *known)
+{
+	static const char *const beginnings[] = { "ca-base",           "crt-base",
+						  "ssl-default-bind-", "ssl-default-server-",
+						  "ssl-server-verify", "tune.ssl." };
+
+	for (size_t i = 0; (l->section & CFG_GLOBAL) && i < ARRAY_SIZE(beginnings); i++)
+		if (!strncmp(known, beginnings[i], strlen(beginnings[i])))
+			return true;
+	return false;
+}
+
 static void unknown_keyword(struct cfg_line *l, int first, const struct cfg_keyword *elsewhere)
 {
 	const char *known = known_elsewhere(l, first), *near = NULL;
@@ -293,8 +327,30 @@ static void unknown_keyword(struct cfg_line *l, int first, const struct cfg_keyw
 			  registry_section_names(elsewhere->sections, names, sizeof(names)));
 		return;
 	}
+	if (known && only_for_tls(l, known)) {
+		diag_warning_once(
+			l->diag, "TLS defaults", cfg_place(l, first),
+			"'%s' and other defaults for TLS have nothing to act on: lbd has no TLS "
+			"yet, and refuses 'ssl' on bind and server lines",
+			known);
+		return;
+	}
+	if (known && haproxy_knows("legacy-removed", known)) {
+		cfg_error(l, first, "'%s' is of older versions of HAProxy, lbd does not have it",
+			  known);
+		return;
+	}
 	if (known) {
 		cfg_error(l, first, "'%s' is HAProxy's, lbd does not have it yet", known);
+		return;
+	}
+	/* sections begin at the line's begin, keywords mostly do not */
+	near = first || l->words[0].column > 1 ? NULL : nearest_section(l->words[0].z);
+	if (near) {
+		cfg_error(l, first,
+			  "'%s' is neither a section nor a keyword of a '%s' section; did you mean "
+			  "'%s'?",
+			  l->words[0].z, section_title(l), near);
 		return;
 	}
 	for (int n = 3; n > 0 && !near; n--) {
@@ -335,7 +391,7 @@ static void run_keyword(struct cfg_line *l, const struct cfg_keyword *k, int fir
 static void outside_of_sections(struct reader *r)
 {
 	struct cfg_line *l = &r->line;
-	const char *near = registry_nearest_section(l->words[0].z);
+	const char *near = nearest_section(l->words[0].z);
 
 	for (size_t i = 0; i < ARRAY_SIZE(proxy_sections) && !near; i++)
 		if (!strncmp(proxy_sections[i].name, l->words[0].z, 4))

@@ -5,6 +5,7 @@
  */
 #include <stdio.h>
 
+#include "config/registry.h"
 #include "policy/expr_args.h"
 #include "policy/expr.h"
 
@@ -47,6 +48,23 @@ static struct slice take_name(const char **at)
 	return name;
 }
 
+static bool is_haproxys(const struct row_table *t, struct slice name)
+{
+	static const char *const fetches[] = { "fetch-L4", "fetch-L5",       "fetch-L6",
+					       "fetch-L7", "fetch-internal", "fetch-dev" };
+	char z[64];
+
+	if (name.n >= sizeof(z))
+		return false;
+	snprintf(z, sizeof(z), "%.*s", SLICE_FMT(name));
+	if (t == &converter_rows)
+		return haproxy_knows("converter", z);
+	for (size_t k = 0; k < ARRAY_SIZE(fetches); k++)
+		if (haproxy_knows(fetches[k], z))
+			return true;
+	return false;
+}
+
 static int unknown(struct cfg_line *l, int i, const char *what, const struct row_table *t,
 		   struct slice name)
 {
@@ -54,6 +72,9 @@ static int unknown(struct cfg_line *l, int i, const char *what, const struct row
 
 	if (!name.n)
 		return cfg_error(l, i, "the name of a %s is missing here", what);
+	if (is_haproxys(t, name))
+		return cfg_error(l, i, "the %s '%.*s' is HAProxy's, lbd does not have it yet", what,
+				 SLICE_FMT(name));
 	if (near)
 		return cfg_error(l, i, "unknown %s '%.*s'; did you mean '%s'?", what,
 				 SLICE_FMT(name), near);
@@ -103,7 +124,8 @@ static const struct fetch_row *find_fetch(struct cfg_line *l, int i, struct slic
 			return row;
 	}
 	row = fetch_find(name);
-	if (!row && kw && !row_table_nearest(&fetch_rows, name) && name.n) {
+	if (!row && kw && !row_table_nearest(&fetch_rows, name) && name.n &&
+	    !is_haproxys(&fetch_rows, name)) {
 		const char *near = row_table_nearest(&acl_keyword_rows, name);
 
 		if (near) {
