@@ -27,7 +27,7 @@ const char *registry_nearest_section(const char *word);
 
 /* Runs the checks of all phases, in order. */
 void registry_run_checks(struct config *cfg, struct diag *d);
-/* Calls all walkers: `lbd -dKtsv`. @classes: comma list ("cfg,smp"), NULL or "all": all. */
+/* Calls all walkers: `lbd -dKtsv`. @classes: comma list ("cfg,smp"), NULL or "all": all. @kind and @name live for the call only. */
 void registry_walk_names(const char *classes,
 			 void (*emit)(void *ctx, const char *kind, const char *name), void *ctx);
 /* Every keyword row, in order of registration; for tests and the reference pages. NULL at the end. */

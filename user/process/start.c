@@ -47,20 +47,22 @@ static void emit_tsv(void *ctx, const char *kind, const char *name)
 	printf("%s\t%s\n", kind, name);
 }
 
-/* The last kind that a heading was printed for. */
+/* @ctx: the kind that the last heading was printed for; a copy, for a walker may build its kinds in a buffer of its own. */
 static void emit_list(void *ctx, const char *kind, const char *name)
 {
-	const char **last = ctx;
+	char **last = ctx;
 
-	if (!*last || strcmp(*last, kind))
+	if (!*last || strcmp(*last, kind)) {
 		printf("# %s\n", kind);
-	*last = kind;
+		free(*last);
+		*last = xstrdup(kind);
+	}
 	printf("\t%s\n", name);
 }
 
 static int dump_names(const char *classes)
 {
-	const char *last = NULL;
+	char *last = NULL;
 
 	if (!strcmp(classes, "tsv"))
 		registry_walk_names(NULL, emit_tsv, NULL);
@@ -75,6 +77,7 @@ static int dump_names(const char *classes)
 		     "kind<TAB>name\nmd: the reference, as Markdown");
 	else
 		registry_walk_names(classes, emit_list, &last);
+	free(last);
 	return EXIT_FINE;
 }
 
