@@ -234,22 +234,36 @@ static void put_key(const struct mirror_service *sv, const struct lbd_service_ke
 	mirror_failed("service address", lbdmap_bind_put(mirror.set, k, sv->slot, 0));
 }
 
-static const struct lbd_service_key *wanted_key;
-static bool wanted_found;
+/* Every address and port of this configuration, sorted: what is asked when an earlier process's are looked through. */
+static struct lbd_service_key *our_keys;
+static size_t nour_keys, our_keys_room;
 
-static void compare_key(const struct mirror_service *sv, const struct lbd_service_key *k, const struct bind_conf *b)
+static int compare_keys(const void *a, const void *b)
 {
-	if (memcmp(k, wanted_key, sizeof(*k)) == 0)
-		wanted_found = true;
+	return memcmp(a, b, sizeof(struct lbd_service_key));
+}
+
+static void note_key(const struct mirror_service *sv, const struct lbd_service_key *k, const struct bind_conf *b)
+{
+	if (nour_keys == our_keys_room) {
+		our_keys_room = our_keys_room ? 2 * our_keys_room : 64;
+		our_keys = xrealloc(our_keys, our_keys_room * sizeof(*our_keys));
+	}
+	our_keys[nour_keys++] = *k;
+}
+
+static void collect_keys(void)
+{
+	nour_keys = 0;
+	for (int i = 0; i < mirror.nservices; i++)
+		each_key(&mirror.services[i], note_key);
+	if (nour_keys)
+		qsort(our_keys, nour_keys, sizeof(*our_keys), compare_keys);
 }
 
 static bool key_is_ours(const struct lbd_service_key *k)
 {
-	wanted_key = k;
-	wanted_found = false;
-	for (int i = 0; i < mirror.nservices && !wanted_found; i++)
-		each_key(&mirror.services[i], compare_key);
-	return wanted_found;
+	return nour_keys && bsearch(k, our_keys, nour_keys, sizeof(*our_keys), compare_keys);
 }
 
 /* ---- meta: so that lbadm can speak with the daemon dead ---- */
@@ -335,8 +349,10 @@ void mirror_services_fill(void)
 	for (int i = 0; i < mirror.nservices; i++)
 		if (mirror.services[i].slot)
 			each_key(&mirror.services[i], put_key);
-	if (mirror.adopted)
+	if (mirror.adopted) {
+		collect_keys();
 		mirror_retire_begin(key_is_ours);
+	}
 	mirror.retiring = mirror.adopted ? mirror_retire_go_on() : 0;
 	mirror_orphan_servers_remove();
 	lbdmap_commit(mirror.set, mirror.cfg->hash);
