@@ -9,6 +9,8 @@
 #include "transport/conn.h"
 #include <errno.h>
 
+#define FLAT_BYTES 1024 /* a gathered write up to this size becomes one piece */
+
 static ssize_t plain_fail(struct conn *c, int err)
 {
 	c->flags |= CONN_ERROR;
@@ -42,14 +44,30 @@ static ssize_t plain_recv(struct conn *c, void *buf, size_t n)
 	return plain_fail(c, errno);
 }
 
+/* A few pieces of some ten bytes each: copying them is cheaper than what sendmsg() does to fetch the vector. */
+static void plain_flatten(struct iovec *to, const struct iovec *iov, int n)
+{
+	for (int i = 0; i < n; i++) {
+		memcpy((char *)to->iov_base + to->iov_len, iov[i].iov_base, iov[i].iov_len);
+		to->iov_len += iov[i].iov_len;
+	}
+}
+
 static ssize_t plain_sendv(struct conn *c, const struct iovec *iov, int n)
 {
 	struct msghdr m = { .msg_iov = (struct iovec *)iov, .msg_iovlen = (size_t)n };
+	char flat[FLAT_BYTES];
+	struct iovec one = { flat, 0 };
 	size_t want = 0;
 	ssize_t r;
 
 	for (int i = 0; i < n; i++)
 		want += iov[i].iov_len;
+	if (n > 1 && want <= sizeof(flat)) {
+		plain_flatten(&one, iov, n);
+		iov = &one;
+		n = 1;
+	}
 	if (!(c->flags & CONN_SENT))
 		c->flags |= CONN_SENT;
 	else if (!(c->flags & CONN_NODELAY))
