@@ -138,4 +138,10 @@ def _():
     contains(said, "8555", "warning")
 
 
+@case("a condition of 10,000 tests and an ACL of 30,000 patterns are read at once")
+def _():
+    path = write("long.cfg", HEAD + "frontend x\n    mode http\n    bind 127.0.0.1:8000\n    acl a path " + " ".join(f"/p{i}" for i in range(30000)) +
+                 "\n    http-request deny if a or " + "{ path /a } || " * 10000 + "{ path /b }\n    http-request return status 200\n")
+    equal(lbd("-c", "-f", path, timeout=8)[0], 0, "exit status")
+
 main()

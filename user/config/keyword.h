@@ -75,6 +75,8 @@ static inline const char *cfg_arg(const struct cfg_line *l, int k)
 int cfg_want_args(struct cfg_line *l, int min, int max, const char *usage);
 /* Argument k as time (ms) / number; an error is said with the argument's place. 0 or -1. */
 int cfg_arg_time(struct cfg_line *l, int k, uint32_t *out_ms);
+/* Words @from to @to (not included) as they stand, with single blanks between them. */
+const char *cfg_words_text(struct cfg_line *l, int from, int to);
 int cfg_arg_i64(struct cfg_line *l, int k, int64_t min, int64_t max, int64_t *out);
 
 /* A line keyword of a section: kind "global" or "proxy" in the keyword table. */

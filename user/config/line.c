@@ -90,6 +90,26 @@ int cfg_want_args(struct cfg_line *l, int min, int max, const char *usage)
 	return 0;
 }
 
+const char *cfg_words_text(struct cfg_line *l, int from, int to)
+{
+	size_t n = 1;
+	char *text, *w;
+
+	for (int i = from; i < to; i++)
+		n += strlen(l->words[i].z) + 1;
+	text = w = arena_alloc(l->arena, n);
+	for (int i = from; i < to; i++) {
+		size_t k = strlen(l->words[i].z);
+
+		if (i > from)
+			*w++ = ' ';
+		memcpy(w, l->words[i].z, k);
+		w += k;
+	}
+	*w = 0;
+	return text;
+}
+
 int cfg_arg_time(struct cfg_line *l, int k, uint32_t *out_ms)
 {
 	const char *z = cfg_arg(l, k);

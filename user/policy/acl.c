@@ -162,15 +162,6 @@ static int parse_values(struct test_words *w)
 	return 0;
 }
 
-static const char *join_words(struct cfg_line *l, int from, int to)
-{
-	const char *text = "";
-
-	for (int i = from; i < to; i++)
-		text = arena_printf(l->arena, "%s%s%s", text, i > from ? " " : "", l->words[i].z);
-	return text;
-}
-
 struct acl_test *acl_test_parse(struct cfg_line *l, int from, int to)
 {
 	struct acl_test *t = ARENA_NEW(l->arena, struct acl_test);
@@ -200,7 +191,7 @@ struct acl_test *acl_test_parse(struct cfg_line *l, int from, int to)
 	if (parse_values(&w))
 		return NULL;
 	patterns_seal(&t->patterns, l->arena);
-	t->text = join_words(l, from, to);
+	t->text = cfg_words_text(l, from, to);
 	return t;
 }
 

@@ -150,10 +150,7 @@ struct cond *cond_parse(struct cfg_line *l, int i, unsigned int where)
 		return NULL;
 	}
 	c->where = where;
-	c->text = "";
-	for (int k = i; k < l->nwords; k++)
-		c->text =
-			arena_printf(l->arena, "%s%s%s", c->text, k > i ? " " : "", l->words[k].z);
+	c->text = cfg_words_text(l, i, l->nwords);
 	terms = arena_zalloc(l->arena, sizeof(*terms) * (l->nwords - i + 1));
 	c->any = arena_zalloc(l->arena, sizeof(*c->any) * (l->nwords - i + 1));
 	for (w.at++; w.at < l->nwords;) {
