@@ -2,6 +2,7 @@
 # tap: timeout=120
 """Bad clients: thousands of half-open requests, descriptors used up, resets at every moment, garbage.
 Whatever they do, other connections are served, and the program neither ends nor spins."""
+import os
 import resource
 import signal
 import socket
@@ -12,11 +13,12 @@ from lbt.net import cpu_seconds
 CONFIG = """
 global
     maxconn @maxconn_@
+    @ulimit_@
 defaults
     timeout connect 2s
     timeout client 30s
     timeout server 30s
-    timeout http-request 3s
+    timeout http-request @request_@
 frontend web
     mode http
     bind 127.0.0.1:@web@
@@ -27,6 +29,7 @@ backend app
 listen echo
     mode tcp
     bind 127.0.0.1:@echo@
+    @more_@
     server s1 127.0.0.1:%d
 """
 
@@ -35,8 +38,14 @@ resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 web, echo = HttpServer("s1"), EchoServer("s1")
 
 
-def start(maxconn, **kw):
-    return Lbd(CONFIG.replace("@maxconn_@", str(maxconn)) % (web.port, echo.port), **kw)
+def start(maxconn, more="", ulimit="", request="3s", **kw):
+    config = CONFIG.replace("@maxconn_@", str(maxconn)).replace("@more_@", more).replace("@ulimit_@", ulimit)
+    return Lbd(config.replace("@request_@", request) % (web.port, echo.port), **kw)
+
+
+def memory(proxy):
+    with open(f"/proc/{proxy.pid}/status") as f:
+        return int(next(ln for ln in f if ln.startswith("RssAnon")).split()[1]) * 1024
 
 
 def works(proxy):
@@ -51,24 +60,58 @@ def idle_cpu(proxy, seconds=0.5):
     return cpu_seconds(proxy.pid) - before
 
 
-@case("10,000 clients with half a request (fewer where descriptors end): others are served, then 408")
-def _():
-    count = min(10000, (hard - 400) // 2)
-    proxy = start(count + 100)
+def half_open(addr, count, words):
+    """@count connections from several source addresses; with @words said on each."""
     clients = []
-    for _ in range(count):
-        c = socket.create_connection(proxy.at("web"))
-        c.sendall(b"GET / HTTP/1.1\r\nHost: te")
-        clients.append(c)
+    for i in range(count):
+        s = socket.socket()
+        s.bind((f"127.9.{i // 2000}.1", 0))
+        s.connect(addr)
+        if words:
+            s.sendall(words)
+        clients.append(s)
+    return clients
+
+
+@cases("10,000 clients in mode {0} that said {1}: others are served, little memory is used, then they are ended", [
+    ("http", "nothing", "web", b""), ("http", "half a request line", "web", b"GET /half-a-li"),
+    ("tcp", "nothing", "echo", b"")])
+def _(mode, what, where, words):
+    count = 10000
+    if hard < 2 * count:
+        skip(f"{hard} descriptors at most, {2 * count} are needed")
+    proxy = start(count + 100, more="tcp-request inspect-delay 20s\n    tcp-request content accept if { req.len gt 0 }\n"
+                  "    tcp-request content reject", request="6s",
+                  ulimit=f"ulimit-n {hard}")		# clients without a server connection: enough
+    first = half_open(proxy.at(where), 500, words)		# pools and stacks are there
+    wait_for(lambda: int(proxy.info()["CurrConns"]) >= 500, 10, "500 connections are open")
+    before = memory(proxy)
+    served = Conn(proxy.at("web"))
+    equal(served.request("/").server, "s1", "before")
+    clients = first + half_open(proxy.at(where), count - 500, words)
     at_end(lambda: [c.close() for c in clients])
-    wait_for(lambda: int(proxy.info()["CurrConns"]) >= count, 10, f"{count} connections are open")
-    works(proxy)
+    wait_for(lambda: int(proxy.info()["CurrConns"]) > count, 10, f"{count} connections and the served one are open")
+    for _ in range(20):
+        equal(served.request("/").server, "s1", "a connection from before")
+    equal(http(proxy.at("web")).server, "s1", "a new connection")
+    talker = Conn(proxy.at("echo"))
+    talker.send(b"hello")
+    equal(talker.recv_exact(8), b"s1\nhello", "a new TCP connection")
+    talker.close()
+    each = (memory(proxy) - before) / (count - 500)
+    note(f"{each:.0f} bytes per silent client")
+    if "asan" not in os.environ.get("O", "") and "tsan" not in os.environ.get("O", ""):
+        true(each < (20000 if words else 2000), f"{each:.0f} bytes per silent client")
     true(idle_cpu(proxy) < 0.25, "it does not spin over them")
-    first = clients[0]
-    first.settimeout(10)
-    contains(first.recv(4096), b"HTTP/1.1 408", "answer after timeout http-request")
-    wait_for(lambda: int(proxy.info()["CurrConns"]) < 10, 15, "all are ended")
-    works(proxy)
+    if words:
+        first[0].settimeout(10)
+        contains(first[0].recv(4096), b"HTTP/1.1 408", "answer after timeout http-request")
+        wait_for(lambda: int(proxy.info()["CurrConns"]) < 10, 10, "all are ended")
+    for c in clients:
+        c.close()
+    wait_for(lambda: int(proxy.info()["CurrConns"]) < 10, 10, "all are gone")
+    equal(http(proxy.at("web")).server, "s1", "afterwards")
+    served.close()
     equal(proxy.stop(signal.SIGUSR1, 15), 0, "exit status of a soft stop")
 
 

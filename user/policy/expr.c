@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "config/registry.h"
+#include "model/proxy.h"
 #include "policy/expr_args.h"
 #include "policy/expr.h"
 
@@ -158,6 +159,16 @@ static int check_where(struct cfg_line *l, int i, const struct fetch_row *row, u
 		smp_where_text(where, have, sizeof(have)));
 }
 
+/* HTTP is parsed before any rule runs, so nothing is under inspection; HAProxy warns and goes on, too. */
+static void warn_no_bytes(struct cfg_line *l, int i, const struct fetch_row *row)
+{
+	if (row->where == SMP_W_REQ_DATA && l->px && l->px->mode == MODE_HTTP)
+		cfg_warn(l, i,
+			 "fetch '%s' finds nothing in mode http, where requests are parsed before the rules "
+			 "run; use HTTP fetches (method, path, req.hdr, ...), or mode tcp",
+			 row->name);
+}
+
 static struct expr *parse(struct cfg_line *l, int i, const char *text, unsigned int where,
 			  const struct acl_keyword **kw)
 {
@@ -170,6 +181,7 @@ static struct expr *parse(struct cfg_line *l, int i, const char *text, unsigned 
 	e->fetch = find_fetch(l, i, name, kw);
 	if (!e->fetch || check_where(l, i, e->fetch, where))
 		return NULL;
+	warn_no_bytes(l, i, e->fetch);
 	e->text = arena_strdup(l->arena, text);
 	text = e->text;
 	at = text + name.n;
