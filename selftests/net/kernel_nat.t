@@ -258,6 +258,7 @@ def _():
     text = adm("doctor")
     for words in ("KERNEL    ok", "BPFFS     ok", "c0        ok", "DAEMON    ok", "PORTS     ok", "0 problems"):
         contains(text, words, "doctor")
+    contains(text, "veth drops what XDP sends", "doctor on veth")
     net.lb.run("echo 20000 60999 > /proc/sys/net/ipv4/ip_local_port_range")
     contains(adm("doctor", code=1), "overlaps local 20000-60999", "doctor")
     net.lb.run("echo 32768 60999 > /proc/sys/net/ipv4/ip_local_port_range")

@@ -134,6 +134,9 @@ static void check_iface(struct findings *f, int sock, const struct lbdmap_link *
 	found(f, dev, l->hook == LBD_HOOK_XDP_GENERIC ? LEVEL_WARN : LEVEL_OK,
 	      l->hook == LBD_HOOK_XDP_GENERIC ? "a driver with native XDP, or 'hook tc'" : NULL, "%s, %s, MTU %d%s", info.driver,
 	      lbdmap_hook_name(l->hook), mtu, l->hook == LBD_HOOK_XDP_GENERIC ? ": generic XDP costs more than TC" : "");
+	if (l->hook == LBD_HOOK_XDP && strcmp(info.driver, "veth") == 0)
+		found(f, dev, LEVEL_WARN, "write 'hook tc' behind the interface's name, in 'datapath interface'",
+		      "veth drops what XDP sends unless its peer has an XDP program, and partial checksums get lost");
 	flags = ethtool_value(sock, dev, ETHTOOL_GFLAGS);
 	if (flags >= 0 && (flags & ETH_FLAG_RXVLAN) && l->hook == LBD_HOOK_XDP) {
 		snprintf(fix, sizeof(fix), "ethtool -K %s rxvlan off", dev);
