@@ -186,7 +186,7 @@ $(O)/bpf/%.bpf.o: bpf/%.bpf.c $(STAMP)
 
 $(O)/bpf/%.skel.h: $(O)/bpf/%.bpf.o
 	$(call say,SKEL,$@)
-	$(Q)$(BPFTOOL) gen skeleton $< name $(subst -,_,$*) > $@
+	$(Q){ echo '/* NOLINTBEGIN */'; $(BPFTOOL) gen skeleton $< name $(subst -,_,$*) && echo '/* NOLINTEND */'; } > $@.new && mv $@.new $@
 
 define archive
 	$(call say,AR,$@)
