@@ -13,7 +13,7 @@ from lbt import *
 HEAD = """
 global
     log stdout format raw local0
-    datapath interface c0,s1,s2
+    datapath interface c0,s1,s2 hook xdp
     datapath flows 20000
     datapath pin /sys/fs/bpf/life
 defaults
@@ -242,7 +242,7 @@ def _():
 @case("nothing is attached without a datapath interface line")
 def _():
     adm("cleanup") if os.path.exists("/sys/fs/bpf/life") else None
-    lbd = Lbd(HEAD.replace("    datapath interface c0,s1,s2\n", "") + WEB.replace("    datapath kernel\n", ""), ns=net.lb)
+    lbd = Lbd(HEAD.replace("    datapath interface c0,s1,s2 hook xdp\n", "") + WEB.replace("    datapath kernel\n", ""), ns=net.lb)
     true(not os.path.exists("/sys/fs/bpf/life"), "nothing is pinned")
     true("xdp" not in net.lb.run(["ip", "link"]).stdout, "no program is attached")
 

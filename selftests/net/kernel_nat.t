@@ -47,7 +47,7 @@ def lbd_with(hook):
     return Lbd(CONFIG.replace("@hook@", hook), ns=net.lb)
 
 
-HOOKS = [("", "native XDP"), (" hook xdp-generic", "generic XDP"), (" hook tc", "TC")]
+HOOKS = [("", "what auto chooses (TC on veth)"), (" hook xdp", "native XDP"), (" hook xdp-generic", "generic XDP"), (" hook tc", "TC")]
 
 
 @cases("a connection through {1}: bytes come back, the daemon saw nothing of it", HOOKS)
@@ -253,7 +253,7 @@ def _():
 
 @case("doctor: fine on a host where it works; says what is missing where not")
 def _():
-    lbd = lbd_with("")
+    lbd = lbd_with(" hook xdp")
     wait_for(lambda: "next hop does not answer" not in adm("doctor"), 5, "all servers answer")
     text = adm("doctor")
     for words in ("KERNEL    ok", "BPFFS     ok", "c0        ok", "DAEMON    ok", "PORTS     ok", "0 problems"):

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * attach.c - loading the packet programs and attaching them to the interfaces of `datapath interface`. Control thread,
- * before privileges are dropped. Order for `hook auto`: native XDP, generic XDP, tcx, clsact (loopback: tc only).
+ * before privileges are dropped. Order for `hook auto`: native XDP, generic XDP, tcx, clsact; on veth tcx and clsact first.
  */
 #include "datapath/mirror.h"
 #include "log/log.h"
@@ -13,6 +13,14 @@ static const enum lbd_hook orders[4][5] = {
 	[HOOK_XDP_GENERIC] = { LBD_HOOK_XDP_GENERIC, LBD_HOOK_NONE },
 	[HOOK_TC] = { LBD_HOOK_TCX, LBD_HOOK_CLSACT, LBD_HOOK_NONE },
 };
+
+/* veth: XDP is no cheaper than TC there (6.18), and loses packets unless the far end has GRO on and offloads off. */
+static const enum lbd_hook veth_order[] = { LBD_HOOK_TCX, LBD_HOOK_CLSACT, LBD_HOOK_XDP, LBD_HOOK_XDP_GENERIC, LBD_HOOK_NONE };
+
+static const enum lbd_hook *order_of(const struct mirror_iface *f, enum hook_wish wish)
+{
+	return wish == HOOK_AUTO && f->link.veth ? veth_order : orders[wish];
+}
 
 static struct lbdmap_prog **prog_of(enum lbd_hook hook)
 {
@@ -132,8 +140,8 @@ static int attach_one(int i, struct strbuf *why)
 	}
 	f->second = LBD_HOOK_NONE;
 	if (mirror.adopted)
-		detach_left_behind(f, orders[mirror.conf->iface[i].hook]);
-	rc = attach_first(f, orders[mirror.conf->iface[i].hook], &f->hook, &err);
+		detach_left_behind(f, order_of(f, mirror.conf->iface[i].hook));
+	rc = attach_first(f, order_of(f, mirror.conf->iface[i].hook), &f->hook, &err);
 	if (rc) {
 		strbuf_addf(why, "%s: %s", f->link.name, err.text);
 		return rc;

@@ -92,7 +92,7 @@ static void probe_iface(struct host_caps *h, int i, enum hook_wish wish, int soc
 	ifr.ifr_data = (void *)&info;
 	if (ioctl(sock, SIOCETHTOOL, &ifr) == 0)
 		snprintf(h->iface[i].driver, sizeof(h->iface[i].driver), "%s", info.driver);
-	if (wish == HOOK_TC)
+	if (wish == HOOK_TC || (wish == HOOK_AUTO && strcmp(h->iface[i].driver, "veth") == 0))
 		h->iface[i].hook = "tc";
 	else if (wish == HOOK_XDP_GENERIC)
 		h->iface[i].hook = "xdp-generic";
