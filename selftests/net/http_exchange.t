@@ -270,7 +270,7 @@ def _():
 
 
 @cases("http-reuse {0}: {1} server connections for two clients of three requests", [
-    ("never", 6), ("safe", 2), ("always", 1)])
+    ("never", 2), ("safe", 2), ("always", 1)])
 def _(mode, want):
     p, s = one(back=f"http-reuse {mode}")
     for _ in range(2):

@@ -192,8 +192,10 @@ def _():
         a, b = Syslog(), Syslog()
         p = P(HEAD.format(target=f"127.0.0.1:{a.port} format raw sample 1,3:3 local0\n    log 127.0.0.1:{b.port} format raw sample 2:3 local0",
                           mode="mode tcp", lines='log-format "%cp"', server="retries 0\n    server s 127.0.0.1:1"))
-        ports = [str(silent(("127.0.0.1", p.port("web")))) for _ in range(6)]
-        wait_for(lambda: len(a.lines) + len(b.lines) == 6, 4, f"six lines of {p.label}")
+        ports = []
+        for i in range(6):		# one after the other: two threads could log them the other way round
+            ports.append(str(silent(("127.0.0.1", p.port("web")))))
+            wait_for(lambda: len(a.lines) + len(b.lines) == i + 1, 4, f"{i + 1} lines of {p.label}")
         equal(sorted(x.strip() for x in b.lines), sorted([ports[1], ports[4]]), f"the second target of {p.label}")
 
 
