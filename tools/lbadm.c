@@ -13,8 +13,10 @@
 #define DEFAULT_PIN "/sys/fs/bpf/lbd"
 
 /* One per file of tools/cmd/, in the order of `lbadm help`. */
-#define TABLES(X) \
-	X(cmd_services) X(cmd_servers) X(cmd_flows) X(cmd_explain) X(cmd_server) X(cmd_map) X(cmd_detach) X(cmd_doctor)
+#define TABLES(X)                                                                         \
+	X(cmd_services)                                                                   \
+	X(cmd_servers) X(cmd_flows) X(cmd_explain) X(cmd_server) X(cmd_map) X(cmd_detach) \
+		X(cmd_doctor)
 #define DECLARE(t) extern const struct command_table t;
 TABLES(DECLARE)
 #define ADDRESS(t) &t,
@@ -102,14 +104,16 @@ int adm_usage(const char *name, const char *fmt, ...)
 	for (size_t t = 0; t < NTABLES; t++)
 		for (size_t i = 0; i < tables[t]->n; i++)
 			if (strcmp(tables[t]->rows[i].name, name) == 0)
-				fprintf(stderr, "usage: lbadm %s %s\n", name, tables[t]->rows[i].usage);
+				fprintf(stderr, "usage: lbadm %s %s\n", name,
+					tables[t]->rows[i].usage);
 	return ADM_USAGE;
 }
 
 static int print_help(FILE *to)
 {
 	fputs("lbadm shows, edits and explains what lbd has put into the kernel.\n"
-	      "usage: lbadm [-p PINDIR] [-s STATS_SOCKET] [-j] COMMAND ...\n\n", to);
+	      "usage: lbadm [-p PINDIR] [-s STATS_SOCKET] [-j] COMMAND ...\n\n",
+	      to);
 	for (size_t t = 0; t < NTABLES; t++) {
 		for (size_t i = 0; i < tables[t]->n; i++) {
 			const struct command *c = &tables[t]->rows[i];
@@ -121,7 +125,8 @@ static int print_help(FILE *to)
 	      "  -s SOCKET   the daemon's stats socket (default: what the pinned maps say)\n"
 	      "  -j          JSON instead of tables\n"
 	      "  --dry-run   say what a change would do, change nothing\n"
-	      "Exit code: 0 done, 1 failed, 64 wrong call; 'explain' adds 1 drop, 2 to this host; 'doctor' 1 problem found.\n",
+	      "Exit code: 0 done, 1 failed, 64 wrong call; 'explain' adds 1 drop, 2 to this host; "
+	      "'doctor' 1 problem found.\n",
 	      to);
 	return to == stdout ? ADM_OK : ADM_USAGE;
 }
@@ -136,7 +141,8 @@ static int take_options(struct adm *a, int argc, char **argv)
 			a->json = true;
 		} else if (strcmp(argv[i], "--dry-run") == 0) {
 			a->dry_run = true;
-		} else if ((strcmp(argv[i], "-p") == 0 || strcmp(argv[i], "-s") == 0) && i + 1 < argc) {
+		} else if ((strcmp(argv[i], "-p") == 0 || strcmp(argv[i], "-s") == 0) &&
+			   i + 1 < argc) {
 			*(argv[i][1] == 'p' ? &a->pin : &a->socket) = argv[i + 1];
 			i++;
 		} else {
@@ -156,15 +162,18 @@ int main(int argc, char **argv)
 	argc = take_options(&a, argc, argv);
 	if (argc == 0)
 		return print_help(stderr);
-	if (strcmp(argv[0], "help") == 0 || strcmp(argv[0], "-h") == 0 || strcmp(argv[0], "--help") == 0)
+	if (strcmp(argv[0], "help") == 0 || strcmp(argv[0], "-h") == 0 ||
+	    strcmp(argv[0], "--help") == 0)
 		return print_help(stdout);
 	c = find_command(argc, argv, &words);
 	if (!c) {
-		fprintf(stderr, "lbadm: there is no command '%s'; 'lbadm help' lists them\n", argv[0]);
+		fprintf(stderr, "lbadm: there is no command '%s'; 'lbadm help' lists them\n",
+			argv[0]);
 		return ADM_USAGE;
 	}
 	if (a.dry_run && !(c->flags & CMD_CHANGES)) {
-		fprintf(stderr, "lbadm %s: it changes nothing, so --dry-run has no meaning here\n", c->name);
+		fprintf(stderr, "lbadm %s: it changes nothing, so --dry-run has no meaning here\n",
+			c->name);
 		return ADM_USAGE;
 	}
 	rc = c->run(&a, argc - words, argv + words);

@@ -12,25 +12,26 @@
 
 /* What the command line said before and among the command's words. */
 struct adm {
-	const char *pin;     /* pin directory */
-	const char *socket;  /* stats socket; NULL: what the pinned meta says */
+	const char *pin;    /* pin directory */
+	const char *socket; /* stats socket; NULL: what the pinned meta says */
 	bool json;
 	bool dry_run;
 };
 
 enum { /* exit codes; a command may document others (explain: 1 drop, 2 to this host) */
-	ADM_OK = 0,
-	ADM_FAILED = 1,
-	ADM_USAGE = 64,
+       ADM_OK = 0,
+       ADM_FAILED = 1,
+       ADM_USAGE = 64,
 };
 
 #define CMD_CHANGES 1 /* takes --dry-run */
 
 struct command {
-	const char *name;    /* one or two words: "map dump" */
-	const char *usage;   /* what stands behind the name */
-	const char *help;    /* one sentence */
-	int (*run)(struct adm *a, int argc, char **argv); /* argv: words behind the name; returns the exit code */
+	const char *name;  /* one or two words: "map dump" */
+	const char *usage; /* what stands behind the name */
+	const char *help;  /* one sentence */
+	int (*run)(struct adm *a, int argc,
+		   char **argv); /* argv: words behind the name; returns the exit code */
 	unsigned int flags;
 };
 
@@ -39,9 +40,10 @@ struct command_table {
 	const struct command *rows;
 	size_t n;
 };
-#define COMMAND_TABLE(name, ...)                                                                    \
-	static const struct command name##_rows[] = { __VA_ARGS__ };                                 \
-	const struct command_table name = { name##_rows, sizeof(name##_rows) / sizeof(name##_rows[0]) }
+#define COMMAND_TABLE(name, ...)                                     \
+	static const struct command name##_rows[] = { __VA_ARGS__ }; \
+	const struct command_table name = { name##_rows,             \
+					    sizeof(name##_rows) / sizeof(name##_rows[0]) }
 
 /* What was done, or would be: a line on stdout; with -j it is kept and printed at the end as {"done":[...],"dry_run":...}. */
 void adm_say(struct adm *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -12,7 +12,7 @@
 
 #include "lbadm_client.h"
 
-#define REPLY_MAX (64 << 20)
+#define REPLY_MAX  (64 << 20)
 #define PATIENCE_S 10
 
 static int client_connect(const char *path)

@@ -67,7 +67,8 @@ static bool aligns_right(enum out_kind k)
 	return k == OUT_COUNT || k == OUT_BYTES || k == OUT_SHARE;
 }
 
-static void print_line(const struct out_column *columns, const size_t *width, size_t n, char (*cell)[CELL])
+static void print_line(const struct out_column *columns, const size_t *width, size_t n,
+		       char (*cell)[CELL])
 {
 	for (size_t c = 0; c < n; c++) {
 		bool last = c + 1 == n;
@@ -93,7 +94,8 @@ void out_table(const struct out_column *columns, size_t n, const json_t *rows)
 		abort();
 	for (size_t c = 0; c < n; c++)
 		width[c] = strlen(columns[c].title);
-	json_array_foreach(rows, i, row) {
+	json_array_foreach(rows, i, row)
+	{
 		for (size_t c = 0; c < n; c++) {
 			cell_text(cell[c], row, &columns[c]);
 			if (strlen(cell[c]) > width[c])
@@ -103,7 +105,8 @@ void out_table(const struct out_column *columns, size_t n, const json_t *rows)
 	for (size_t c = 0; c < n; c++)
 		snprintf(cell[c], CELL, "%s", columns[c].title);
 	print_line(columns, width, n, cell);
-	json_array_foreach(rows, i, row) {
+	json_array_foreach(rows, i, row)
+	{
 		for (size_t c = 0; c < n; c++)
 			cell_text(cell[c], row, &columns[c]);
 		print_line(columns, width, n, cell);

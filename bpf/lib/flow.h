@@ -221,7 +221,8 @@ static __always_inline void flow_next_state(struct pkt *p, __u32 *state, __u32 *
  */
 static __always_inline void flow_track_slow(struct pkt *p, struct lbd_flow *f)
 {
-	__u32 word = p->word, svc = f->service, srv = f->server; /* the swap proves that they stood */
+	__u32 word = p->word, svc = f->service,
+	      srv = f->server; /* the swap proves that they stood */
 
 	for (int i = 0; i < FLOW_TRIES; i++) {
 		__u32 state = LBD_FLOW_STATE(word), flags = LBD_FLOW_FLAGS(word), was = state, now;

@@ -20,9 +20,9 @@ struct body_part {
 struct http_body {
 	struct body_part part[BODY_PARTS];
 	uint8_t first, count;
-	bool eom;              /* the producer has put everything */
-	bool failed;           /* the producer broke off: what is here is all there will be */
-	uint32_t queued;       /* bytes in the ring */
+	bool eom;                    /* the producer has put everything */
+	bool failed;                 /* the producer broke off: what is here is all there will be */
+	uint32_t queued;             /* bytes in the ring */
 	uint64_t produced, consumed; /* bytes since the head */
 };
 

@@ -12,7 +12,7 @@
 struct http_txn;
 
 enum http_io {
-	IO_OK,    /* all that can be done now is done: complete, or the queue is full, or nothing is left to send */
+	IO_OK, /* all that can be done now is done: complete, or the queue is full, or nothing is left to send */
 	IO_WAIT,  /* the peer must read or write first; its event runs the stream again */
 	IO_EOF,   /* the peer ended in mid-message (or before one) */
 	IO_ERROR, /* the connection is broken */
@@ -39,7 +39,8 @@ struct h1_side {
 };
 
 /* Reads and decodes into @m. @rx: the connection's segment (in and out). *@got is raised by the bytes consumed. */
-enum http_io h1_pull(struct conn *c, struct segment **rx, struct h1_side *d, struct http_msg *m, uint64_t *got);
+enum http_io h1_pull(struct conn *c, struct segment **rx, struct h1_side *d, struct http_msg *m,
+		     uint64_t *got);
 /* Gathers and writes @m until all of it that is there is sent. *@put is raised by the bytes written. */
 enum http_io h1_push(struct conn *c, struct h1_side *d, struct http_msg *m, uint64_t *put);
 /* Largest head accepted: tune.bufsize - tune.maxrewrite. */

@@ -25,7 +25,9 @@ static void conf_init(void *mem)
 	c->originalto.header = "x-original-to";
 }
 
-static struct ext http_ext = { .name = "http", .bytes = sizeof(struct http_conf), .init = conf_init };
+static struct ext http_ext = { .name = "http",
+			       .bytes = sizeof(struct http_conf),
+			       .init = conf_init };
 
 struct http_conf *http_conf(const struct proxy *px)
 {
@@ -39,8 +41,8 @@ static int set_conn_mode(struct cfg_line *l, enum http_conn_mode mode)
 	struct http_conf *c = http_conf(l->px);
 
 	if (cfg_argc(l))
-		return cfg_error(l, l->first_arg, "'%s %s' takes no argument, found '%s'", l->words[0].z,
-				 l->words[l->first_arg - 1].z, cfg_arg(l, 0));
+		return cfg_error(l, l->first_arg, "'%s %s' takes no argument, found '%s'",
+				 l->words[0].z, l->words[l->first_arg - 1].z, cfg_arg(l, 0));
 	if (!l->negated && !l->is_default)
 		c->conn_mode = mode;
 	else if (c->conn_mode == mode)
@@ -67,7 +69,10 @@ static int parse_httpclose(struct cfg_line *l)
 static int parse_reuse(struct cfg_line *l)
 {
 	static const char *const names[] = {
-		[REUSE_SAFE] = "safe", [REUSE_NEVER] = "never", [REUSE_AGGRESSIVE] = "aggressive", [REUSE_ALWAYS] = "always",
+		[REUSE_SAFE] = "safe",
+		[REUSE_NEVER] = "never",
+		[REUSE_AGGRESSIVE] = "aggressive",
+		[REUSE_ALWAYS] = "always",
 	};
 
 	if (cfg_want_args(l, 1, 1, "http-reuse never|safe|aggressive|always"))
@@ -78,7 +83,9 @@ static int parse_reuse(struct cfg_line *l)
 			return 0;
 		}
 	}
-	return cfg_error(l, l->first_arg, "'http-reuse' takes never, safe, aggressive or always, not '%s'", cfg_arg(l, 0));
+	return cfg_error(l, l->first_arg,
+			 "'http-reuse' takes never, safe, aggressive or always, not '%s'",
+			 cfg_arg(l, 0));
 }
 
 /* ---- forwardfor ---- */
@@ -94,11 +101,14 @@ static int parse_net(struct cfg_line *l, int k, struct http_net *n)
 	if (slash >= 0)
 		ip = slice_first(text, slash);
 	if (addr_parse_ip(&n->net, ip))
-		return cfg_error(l, l->first_arg + k, "'except' takes an address or a network like 127.0.0.0/8, not '%s'",
-				 cfg_arg(l, k));
+		return cfg_error(
+			l, l->first_arg + k,
+			"'except' takes an address or a network like 127.0.0.0/8, not '%s'",
+			cfg_arg(l, k));
 	max = bits = n->net.family == ADDR_IP4 ? 32 : 128;
 	if (slash >= 0 && parse_u32(slice_from(text, slash + 1), max, &bits))
-		return cfg_error(l, l->first_arg + k, "the network's length must be 0..%u in '%s'", max, cfg_arg(l, k));
+		return cfg_error(l, l->first_arg + k, "the network's length must be 0..%u in '%s'",
+				 max, cfg_arg(l, k));
 	n->bits = (uint8_t)bits;
 	return 0;
 }
@@ -112,13 +122,15 @@ static int parse_header_name(struct cfg_line *l, int k, const char **out)
 	for (char *p = name; *p; p++) {
 		*p = (char)tolower((unsigned char)*p);
 		if (!isgraph((unsigned char)*p) || strchr("()<>@,;:\\\"/[]?={}", *p))
-			return cfg_error(l, l->first_arg + k, "'%s' is no header name", cfg_arg(l, k));
+			return cfg_error(l, l->first_arg + k, "'%s' is no header name",
+					 cfg_arg(l, k));
 	}
 	*out = name;
 	return 0;
 }
 
-static int parse_forward(struct cfg_line *l, struct http_forward *f, const char *header, bool may_if_none)
+static int parse_forward(struct cfg_line *l, struct http_forward *f, const char *header,
+			 bool may_if_none)
 {
 	*f = (struct http_forward){ .header = header };
 	if (l->negated || l->is_default)
@@ -135,8 +147,10 @@ static int parse_forward(struct cfg_line *l, struct http_forward *f, const char 
 		} else if (may_if_none && !strcmp(cfg_arg(l, k), "if-none")) {
 			f->if_none = true;
 		} else {
-			return cfg_error(l, l->first_arg + k, "only 'except <network>', 'header <name>'%s may follow, not '%s'",
-					 may_if_none ? " and 'if-none'" : "", cfg_arg(l, k));
+			return cfg_error(
+				l, l->first_arg + k,
+				"only 'except <network>', 'header <name>'%s may follow, not '%s'",
+				may_if_none ? " and 'if-none'" : "", cfg_arg(l, k));
 		}
 	}
 	return 0;
@@ -172,7 +186,8 @@ static int parse_flag(struct cfg_line *l)
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
 		if (!strcmp(flags[i].name, name))
-			*((bool *)((char *)http_conf(l->px) + flags[i].offset)) = !l->negated && !l->is_default;
+			*((bool *)((char *)http_conf(l->px) + flags[i].offset)) =
+				!l->negated && !l->is_default;
 	return 0;
 }
 
@@ -198,7 +213,8 @@ static int parse_logurilen(struct cfg_line *l)
 {
 	int64_t v;
 
-	if (cfg_want_args(l, 1, 1, "tune.http.logurilen <number>") || cfg_arg_i64(l, 0, 1, 65535, &v))
+	if (cfg_want_args(l, 1, 1, "tune.http.logurilen <number>") ||
+	    cfg_arg_i64(l, 0, 1, 65535, &v))
 		return -1;
 	http_log_uri_max = (uint32_t)v;
 	return 0;
@@ -211,44 +227,61 @@ static int parse_logurilen(struct cfg_line *l)
 #define HTTP_HEADER CFG_HTTP_ONLY
 
 static const struct cfg_keyword rows[] = {
-	{ "option http-keep-alive", CFG_ANY_PROXY, parse_keep_alive, KERNEL_HTTP, NULL, "[no] option http-keep-alive",
+	{ "option http-keep-alive", CFG_ANY_PROXY, parse_keep_alive, KERNEL_HTTP, NULL,
+	  "[no] option http-keep-alive",
 	  "Connections of both sides are kept for further requests (the default).", HTTP_OPTION },
-	{ "option http-server-close", CFG_ANY_PROXY, parse_server_close, KERNEL_HTTP, NULL, "[no] option http-server-close",
-	  "The server connection is closed after each response, the client's is kept.", HTTP_OPTION },
-	{ "option httpclose", CFG_ANY_PROXY, parse_httpclose, KERNEL_HTTP, NULL, "[no] option httpclose",
-	  "Both connections are closed after each response.", HTTP_OPTION },
-	{ "option forceclose", CFG_ANY_PROXY, parse_httpclose, KERNEL_HTTP, NULL, "option forceclose",
-	  "write 'option httpclose'", HTTP_OPTION | CFG_DEPRECATED },
-	{ "http-reuse", BE, parse_reuse, KERNEL_HTTP, NULL, "http-reuse never|safe|aggressive|always",
-	  "Which requests may use an idle server connection that another client's request opened.", 0 },
+	{ "option http-server-close", CFG_ANY_PROXY, parse_server_close, KERNEL_HTTP, NULL,
+	  "[no] option http-server-close",
+	  "The server connection is closed after each response, the client's is kept.",
+	  HTTP_OPTION },
+	{ "option httpclose", CFG_ANY_PROXY, parse_httpclose, KERNEL_HTTP, NULL,
+	  "[no] option httpclose", "Both connections are closed after each response.",
+	  HTTP_OPTION },
+	{ "option forceclose", CFG_ANY_PROXY, parse_httpclose, KERNEL_HTTP, NULL,
+	  "option forceclose", "write 'option httpclose'", HTTP_OPTION | CFG_DEPRECATED },
+	{ "http-reuse", BE, parse_reuse, KERNEL_HTTP, NULL,
+	  "http-reuse never|safe|aggressive|always",
+	  "Which requests may use an idle server connection that another client's request opened.",
+	  0 },
 	{ "option forwardfor", CFG_ANY_PROXY, parse_forwardfor, KERNEL_HTTP, NULL,
 	  "option forwardfor [except <network>] [header <name>] [if-none]",
 	  "Tells the server the client's address in X-Forwarded-For.", HTTP_HEADER },
 	{ "option originalto", CFG_ANY_PROXY, parse_originalto, KERNEL_HTTP, NULL,
 	  "option originalto [except <network>] [header <name>]",
 	  "Tells the server the address the client connected to in X-Original-To.", HTTP_HEADER },
-	{ "option accept-invalid-http-request", FE, parse_flag, KERNEL_HTTP, NULL, "[no] option accept-invalid-http-request",
+	{ "option accept-invalid-http-request", FE, parse_flag, KERNEL_HTTP, NULL,
+	  "[no] option accept-invalid-http-request",
 	  "Relaxes what requests may contain: see Documentation/http-strictness.md.", HTTP_OPTION },
-	{ "option accept-invalid-http-response", BE, parse_flag, KERNEL_HTTP, NULL, "[no] option accept-invalid-http-response",
-	  "Relaxes what responses may contain: see Documentation/http-strictness.md.", HTTP_OPTION },
-	{ "option http-ignore-probes", FE, parse_flag, KERNEL_HTTP, NULL, "[no] option http-ignore-probes",
-	  "A connection without a request is closed without a 408 and without a log line.", HTTP_OPTION },
-	{ "option http-pretend-keepalive", BE, parse_flag, KERNEL_HTTP, NULL, "[no] option http-pretend-keepalive",
-	  "With http-server-close or httpclose, servers are not told that the connection will be closed.", HTTP_OPTION },
+	{ "option accept-invalid-http-response", BE, parse_flag, KERNEL_HTTP, NULL,
+	  "[no] option accept-invalid-http-response",
+	  "Relaxes what responses may contain: see Documentation/http-strictness.md.",
+	  HTTP_OPTION },
+	{ "option http-ignore-probes", FE, parse_flag, KERNEL_HTTP, NULL,
+	  "[no] option http-ignore-probes",
+	  "A connection without a request is closed without a 408 and without a log line.",
+	  HTTP_OPTION },
+	{ "option http-pretend-keepalive", BE, parse_flag, KERNEL_HTTP, NULL,
+	  "[no] option http-pretend-keepalive",
+	  "With http-server-close or httpclose, servers are not told that the connection will be "
+	  "closed.",
+	  HTTP_OPTION },
 	{ "monitor-uri", FE, parse_monitor_uri, KERNEL_HTTP, NULL, "monitor-uri <uri>",
 	  "Requests for exactly this URI are answered with 200 here.", CFG_HTTP_ONLY },
-	{ "tune.http.maxhdr", CFG_GLOBAL, parse_maxhdr, KERNEL_HTTP, NULL, "tune.http.maxhdr <number>",
+	{ "tune.http.maxhdr", CFG_GLOBAL, parse_maxhdr, KERNEL_HTTP, NULL,
+	  "tune.http.maxhdr <number>",
 	  "How many lines a head may have, the first included (default 101).", 0 },
-	{ "tune.http.logurilen", CFG_GLOBAL, parse_logurilen, KERNEL_HTTP, NULL, "tune.http.logurilen <number>",
-	  "How much of the request line is logged (default 1024).", 0 },
+	{ "tune.http.logurilen", CFG_GLOBAL, parse_logurilen, KERNEL_HTTP, NULL,
+	  "tune.http.logurilen <number>", "How much of the request line is logged (default 1024).",
+	  0 },
 };
 
 /* ---- checks ---- */
 
 static void check_http(struct config *cfg, struct diag *d)
 {
-	http_max_head = cfg->global.bufsize > cfg->global.maxrewrite ? cfg->global.bufsize - cfg->global.maxrewrite :
-								      cfg->global.bufsize;
+	http_max_head = cfg->global.bufsize > cfg->global.maxrewrite
+				? cfg->global.bufsize - cfg->global.maxrewrite
+				: cfg->global.bufsize;
 }
 
 static const struct cfg_check checks[] = {

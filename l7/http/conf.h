@@ -7,10 +7,17 @@
 
 #include "model/proxy.h"
 
-enum http_conn_mode { CONN_KEEP_ALIVE, CONN_SERVER_CLOSE, CONN_CLOSE }; /* ordered: the higher of frontend and backend wins */
+enum http_conn_mode {
+	CONN_KEEP_ALIVE,
+	CONN_SERVER_CLOSE,
+	CONN_CLOSE
+}; /* ordered: the higher of frontend and backend wins */
 enum http_reuse { REUSE_SAFE, REUSE_NEVER, REUSE_AGGRESSIVE, REUSE_ALWAYS };
 
-struct http_net { struct addr net; uint8_t bits; };
+struct http_net {
+	struct addr net;
+	uint8_t bits;
+};
 
 /* option forwardfor, option originalto */
 struct http_forward {

@@ -42,8 +42,11 @@ static unsigned int parse_code(struct cfg_line *l)
 	if (cfg_arg_i64(l, 0, 200, 599, &v))
 		return 0;
 	if (!http_error_known((unsigned int)v)) {
-		cfg_error(l, l->first_arg, "status %d has no standard page that could be replaced; "
-			  "allowed: 200 400 401 403 404 405 407 408 410 413 422 425 429 431 500 501 502 503 504 505", (int)v);
+		cfg_error(l, l->first_arg,
+			  "status %d has no standard page that could be replaced; "
+			  "allowed: 200 400 401 403 404 405 407 408 410 413 422 425 429 431 500 "
+			  "501 502 503 504 505",
+			  (int)v);
 		return 0;
 	}
 	return (unsigned int)v;
@@ -84,14 +87,16 @@ static bool read_file(struct cfg_line *l, const char *path, struct slice *out)
 	if (r < 0)
 		cfg_error(l, l->first_arg + 1, "cannot read '%s': %s", path, strerror(errno));
 	else if (n > max)
-		cfg_error(l, l->first_arg + 1, "'%s' is larger than tune.bufsize (%zu bytes)", path, max);
+		cfg_error(l, l->first_arg + 1, "'%s' is larger than tune.bufsize (%zu bytes)", path,
+			  max);
 	*out = slice_make(p, n);
 	return r >= 0 && n <= max;
 }
 
 static bool is_framing(const struct http_hdr *h)
 {
-	return h->id == HDR_CONTENT_LENGTH || h->id == HDR_TRANSFER_ENCODING || h->id == HDR_CONNECTION;
+	return h->id == HDR_CONTENT_LENGTH || h->id == HDR_TRANSFER_ENCODING ||
+	       h->id == HDR_CONNECTION;
 }
 
 static int parse_response(struct cfg_line *l, struct slice text, struct http_error_file *f)
@@ -111,11 +116,13 @@ static int parse_response(struct cfg_line *l, struct slice text, struct http_err
 	why = r == H1_MORE ? "the head does not end with an empty line" : h1_error_text(head.error);
 	if (r != H1_OK) {
 		free(seg);
-		return cfg_error(l, l->first_arg + 1, "'%s' is no HTTP response: %s", cfg_arg(l, 1), why);
+		return cfg_error(l, l->first_arg + 1, "'%s' is no HTTP response: %s", cfg_arg(l, 1),
+				 why);
 	}
 	f->status = m->status;
 	f->reason = arena_dup(l->arena, m->reason).p;
-	for (struct http_hdr *h = NULL; (h = http_hdr_next(m, h)) && f->n_headers < HTTP_ERROR_FILE_HDRS;) {
+	for (struct http_hdr *h = NULL;
+	     (h = http_hdr_next(m, h)) && f->n_headers < HTTP_ERROR_FILE_HDRS;) {
 		if (is_framing(h))
 			continue;
 		f->name[f->n_headers] = arena_dup(l->arena, http_hdr_get_name(h));
@@ -150,7 +157,8 @@ static int parse_errorloc(struct cfg_line *l)
 	struct http_error_file *f;
 	unsigned int code;
 
-	if (cfg_want_args(l, 2, 2, "errorloc|errorloc302|errorloc303 <code> <url>") || !(code = parse_code(l)))
+	if (cfg_want_args(l, 2, 2, "errorloc|errorloc302|errorloc303 <code> <url>") ||
+	    !(code = parse_code(l)))
 		return -1;
 	f = ARENA_NEW(l->arena, struct http_error_file);
 	f->status = strcmp(word, "errorloc303") ? 302 : 303;
@@ -168,10 +176,10 @@ static const struct cfg_keyword rows[] = {
 	  "A file with a whole HTTP response instead of the standard page.", 0 },
 	{ "errorloc", CFG_ANY_PROXY, parse_errorloc, KERNEL_HTTP, NULL, "errorloc <code> <url>",
 	  "A redirect (302) instead of the standard page.", 0 },
-	{ "errorloc302", CFG_ANY_PROXY, parse_errorloc, KERNEL_HTTP, NULL, "errorloc302 <code> <url>",
-	  "A redirect (302) instead of the standard page.", 0 },
-	{ "errorloc303", CFG_ANY_PROXY, parse_errorloc, KERNEL_HTTP, NULL, "errorloc303 <code> <url>",
-	  "A redirect (303) instead of the standard page.", 0 },
+	{ "errorloc302", CFG_ANY_PROXY, parse_errorloc, KERNEL_HTTP, NULL,
+	  "errorloc302 <code> <url>", "A redirect (302) instead of the standard page.", 0 },
+	{ "errorloc303", CFG_ANY_PROXY, parse_errorloc, KERNEL_HTTP, NULL,
+	  "errorloc303 <code> <url>", "A redirect (303) instead of the standard page.", 0 },
 };
 
 void http_error_file_init(void)

@@ -128,8 +128,8 @@ static unsigned int request_waits(const struct http_txn *t)
  * repeated (RFC 9110 section 9.2.2) goes out again on a fresh connection. */
 static bool may_repeat(const struct http_txn *t)
 {
-	static const unsigned int idempotent = 1 << METH_GET | 1 << METH_HEAD | 1 << METH_OPTIONS | 1 << METH_PUT |
-					       1 << METH_DELETE | 1 << METH_TRACE;
+	static const unsigned int idempotent = 1 << METH_GET | 1 << METH_HEAD | 1 << METH_OPTIONS |
+					       1 << METH_PUT | 1 << METH_DELETE | 1 << METH_TRACE;
 
 	return (t->s.up->flags & UP_REUSED) && t->rsp.state == MSG_EMPTY && !t->req.body.consumed &&
 	       (1u << t->req.method & idempotent);
@@ -238,7 +238,8 @@ static bool server_answers_for_both(const struct http_txn *t)
 /* Later, while the client is being waited for, the server cannot be blamed for silence. */
 static bool server_is_timed(const struct http_txn *t, unsigned int waits)
 {
-	return (waits & WAIT_SERVER_ROOM) || !(waits & (WAIT_CLIENT_DATA | WAIT_CLIENT_ROOM)) || server_answers_for_both(t);
+	return (waits & WAIT_SERVER_ROOM) || !(waits & (WAIT_CLIENT_DATA | WAIT_CLIENT_ROOM)) ||
+	       server_answers_for_both(t);
 }
 
 /* The timer fired: whose time is over? STEP_WAIT: nobody's. */
@@ -250,7 +251,8 @@ static enum step_result timed_out(struct http_txn *t, char phase)
 	if (!(t->s.flags & STREAM_EXPIRED))
 		return STEP_WAIT;
 	if (t->flags & TXN_TUNNEL) {
-		uint64_t heard = t->client_heard_ms > t->server_heard_ms ? t->client_heard_ms : t->server_heard_ms;
+		uint64_t heard = t->client_heard_ms > t->server_heard_ms ? t->client_heard_ms
+									 : t->server_heard_ms;
 
 		if (http_expired(t, heard, be->tunnel ? be->tunnel : be->server))
 			return http_abort(t, 's', 'D');
@@ -262,7 +264,8 @@ static enum step_result timed_out(struct http_txn *t, char phase)
 
 		return head ? http_fail(t, 'c', 'D', 408) : http_abort(t, 'c', 'D');
 	}
-	if ((waits & (WAIT_SERVER_DATA | WAIT_SERVER_ROOM)) && server_is_timed(t, waits) && http_expired(t, t->server_heard_ms, be->server)) {
+	if ((waits & (WAIT_SERVER_DATA | WAIT_SERVER_ROOM)) && server_is_timed(t, waits) &&
+	    http_expired(t, t->server_heard_ms, be->server)) {
 		count_server_failure(t, false);
 		return phase == 'H' ? http_fail(t, 's', 'H', 504) : http_abort(t, 's', 'D');
 	}
@@ -272,7 +275,10 @@ static enum step_result timed_out(struct http_txn *t, char phase)
 static enum step_result wait_for(struct http_txn *t, unsigned int waits)
 {
 	const struct proxy_timeouts *fe = &t->s.sess->fe->timeout, *be = &t->s.be->timeout;
-	uint32_t client = (waits & (WAIT_CLIENT_DATA | WAIT_CLIENT_ROOM)) && !server_answers_for_both(t) ? fe->client : 0;
+	uint32_t client =
+		(waits & (WAIT_CLIENT_DATA | WAIT_CLIENT_ROOM)) && !server_answers_for_both(t)
+			? fe->client
+			: 0;
 	uint32_t server = server_is_timed(t, waits) ? be->server : 0;
 
 	if (t->flags & TXN_TUNNEL) {
@@ -307,7 +313,8 @@ enum step_result http_step_exchange(struct stream *s)
 	} while (f == FLOW_MOVED && r == IO_WAIT && request_open(t));
 
 	/* A body that was cut off right behind the head is passed on as far as it came. */
-	if (t->rsp.state == MSG_BODY || t->rsp.state == MSG_DONE || (r == IO_EOF && t->rsp.head_seg))
+	if (t->rsp.state == MSG_BODY || t->rsp.state == MSG_DONE ||
+	    (r == IO_EOF && t->rsp.head_seg))
 		return unasked_101(t) ? bad_response(t) : response_head_complete(t);
 	if (r == IO_BAD)
 		return bad_response(t);
@@ -329,8 +336,12 @@ enum step_result http_step_exchange(struct stream *s)
  */
 static void note_login(struct http_txn *t)
 {
-	static const struct { uint16_t status; const char *header; } challenges[] = {
-		{ 401, "www-authenticate" }, { 407, "proxy-authenticate" },
+	static const struct {
+		uint16_t status;
+		const char *header;
+	} challenges[] = {
+		{ 401, "www-authenticate" },
+		{ 407, "proxy-authenticate" },
 	};
 	struct session *sess = t->s.sess;
 	struct http_hdr *h = NULL;
@@ -342,7 +353,8 @@ static void note_login(struct http_txn *t)
 		while ((h = http_hdr_find(&t->rsp, HDR_OTHER, slice_z(challenges[i].header), h))) {
 			struct slice v = http_hdr_value(h);
 
-			if (slice_has_prefix_case(v, SLICE("NTLM")) || slice_has_prefix_case(v, SLICE("Negotiate")))
+			if (slice_has_prefix_case(v, SLICE("NTLM")) ||
+			    slice_has_prefix_case(v, SLICE("Negotiate")))
 				t->s.up->flags |= UP_PRIVATE;
 		}
 	}
@@ -469,9 +481,11 @@ static enum step_result response_broken(struct http_txn *t)
 /* The response is through. A server that answered before it has read the request may still want the rest of it. */
 static bool request_still_wanted(struct http_txn *t)
 {
-	if (t->req.flags & MSG_F_H2) /* RFC 9113 section 8.1: the rest is refused by RST_STREAM(NO_ERROR) */
+	if (t->req.flags &
+	    MSG_F_H2) /* RFC 9113 section 8.1: the rest is refused by RST_STREAM(NO_ERROR) */
 		return false;
-	return request_open(t) && !(t->flags & TXN_TUNNEL) && !(server_conn(t)->flags & (CONN_RDHUP | CONN_HUP | CONN_EOF)) &&
+	return request_open(t) && !(t->flags & TXN_TUNNEL) &&
+	       !(server_conn(t)->flags & (CONN_RDHUP | CONN_HUP | CONN_EOF)) &&
 	       !(client_conn(t)->flags & (CONN_EOF | CONN_HUP | CONN_ERROR));
 }
 
@@ -513,7 +527,8 @@ enum step_result http_step_forward(struct stream *s)
 			pass_half_close(t);
 	} while (moved && (response_open(t) || request_open(t)) && r != IO_BAD);
 
-	if (!response_open(t) && (t->flags & TXN_TUNNEL ? !request_open(t) : !request_still_wanted(t)))
+	if (!response_open(t) &&
+	    (t->flags & TXN_TUNNEL ? !request_open(t) : !request_still_wanted(t)))
 		return forwarded(t);
 	if ((r == IO_EOF || r == IO_ERROR || r == IO_BAD) && body_empty(&t->rsp.body))
 		return response_broken(t);

@@ -108,12 +108,16 @@ static enum h1_error framing_byte(struct h1_body *b, char c)
 		b->ext_bytes = 0;
 		__attribute__((fallthrough)); /* the size is complete */
 	case H1B_CHUNK_BLANK:
-		b->state = c == '\r' ? H1B_CHUNK_SIZE_LF : c == ';' ? H1B_CHUNK_EXT : H1B_CHUNK_BLANK;
-		return c == '\r' || c == ';' || c == ' ' || c == '\t' ? H1_ERR_NONE : H1_ERR_CHUNK_SIZE;
+		b->state = c == '\r'  ? H1B_CHUNK_SIZE_LF
+			   : c == ';' ? H1B_CHUNK_EXT
+				      : H1B_CHUNK_BLANK;
+		return c == '\r' || c == ';' || c == ' ' || c == '\t' ? H1_ERR_NONE
+								      : H1_ERR_CHUNK_SIZE;
 	case H1B_CHUNK_EXT:
 		if (c == '\r')
 			b->state = H1B_CHUNK_SIZE_LF;
-		else if (((unsigned char)c < 0x20 && c != '\t') || c == 0x7f || ++b->ext_bytes > EXT_BYTES_MAX)
+		else if (((unsigned char)c < 0x20 && c != '\t') || c == 0x7f ||
+			 ++b->ext_bytes > EXT_BYTES_MAX)
 			return H1_ERR_CHUNK_EXT;
 		return H1_ERR_NONE;
 	case H1B_CHUNK_SIZE_LF:

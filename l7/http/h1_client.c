@@ -12,12 +12,12 @@
 #include <errno.h>
 
 struct h1_client {
-	struct http_txn *txn;    /* NULL: idle, or lingering */
-	struct segment *rx;      /* bytes received, not consumed */
-	struct timer timer;      /* idle: until the first byte; lingering: until we give up */
+	struct http_txn *txn; /* NULL: idle, or lingering */
+	struct segment *rx;   /* bytes received, not consumed */
+	struct timer timer;   /* idle: until the first byte; lingering: until we give up */
 	uint64_t idle_from_us;
 	uint32_t requests;
-	bool lingering;          /* the response is out, our side is shut: reading away what the client still sends */
+	bool lingering; /* the response is out, our side is shut: reading away what the client still sends */
 };
 
 _Static_assert(sizeof(struct h1_client) <= H1_CLIENT_BYTES, "memory of every idle connection");
@@ -63,7 +63,8 @@ static struct http_txn *start_txn(struct session *s)
 	t->s.t.idle_us = t->s.t.start - h->idle_from_us;
 	if (!h->requests++) {
 		t->flags |= TXN_FIRST;
-		t->client_heard_ms = s->accept_us / 1000; /* timeout http-request counts from the accept */
+		t->client_heard_ms =
+			s->accept_us / 1000; /* timeout http-request counts from the accept */
 	}
 	return t;
 }
@@ -159,7 +160,9 @@ static bool is_h2_preface(const struct h1_client *h)
 {
 	static const struct slice preface = { "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24 };
 
-	return !h->requests && slice_has_prefix(slice_make(h->rx->data + h->rx->start, segment_len(h->rx)), preface);
+	return !h->requests &&
+	       slice_has_prefix(slice_make(h->rx->data + h->rx->start, segment_len(h->rx)),
+				preface);
 }
 
 static void become_h2(struct session *s)
@@ -223,7 +226,8 @@ static void h1_start(struct session *s)
 	h->idle_from_us = s->accept_us;
 	conn_set_owner(&s->client, on_client_ready, s);
 	arm_idle(s);
-	if (s->client.flags & CONN_CAN_READ) { /* the handshake's last bytes brought some of ours: no other event will come */
+	if (s->client.flags &
+	    CONN_CAN_READ) { /* the handshake's last bytes brought some of ours: no other event will come */
 		struct http_txn *t = start_txn(s);
 
 		if (t)
@@ -300,7 +304,8 @@ static enum http_io client_push(struct http_txn *t)
 static void client_linger_or_close(struct session *s)
 {
 	struct h1_client *h = part(s);
-	bool unread = (h->rx && segment_len(h->rx)) || (s->client.flags & CONN_CAN_READ) || h->lingering;
+	bool unread =
+		(h->rx && segment_len(h->rx)) || (s->client.flags & CONN_CAN_READ) || h->lingering;
 
 	if (!unread || (s->client.flags & (CONN_ERROR | CONN_HUP | CONN_EOF | CONN_RDHUP))) {
 		client_close(s);
@@ -322,7 +327,8 @@ static void client_release(struct http_txn *t)
 
 	h->txn = NULL;
 	if (t->flags & TXN_CLIENT_CLOSE) {
-		h->lingering = t->req.state != MSG_DONE && !(t->flags & (TXN_CLIENT_GONE | TXN_TUNNEL));
+		h->lingering =
+			t->req.state != MSG_DONE && !(t->flags & (TXN_CLIENT_GONE | TXN_TUNNEL));
 		client_linger_or_close(s);
 		return;
 	}

@@ -32,18 +32,17 @@ unsigned int h1_error_status(enum h1_error e)
 
 /* Token characters (RFC 9110 section 5.6.2) give their lower case, all others 0. */
 static const char token_lower[256] = {
-	['!'] = '!', ['#'] = '#', ['$'] = '$', ['%'] = '%', ['&'] = '&', ['\''] = '\'', ['*'] = '*', ['+'] = '+',
-	['-'] = '-', ['.'] = '.', ['^'] = '^', ['_'] = '_', ['`'] = '`', ['|'] = '|', ['~'] = '~',
-	['0'] = '0', ['1'] = '1', ['2'] = '2', ['3'] = '3', ['4'] = '4', ['5'] = '5', ['6'] = '6', ['7'] = '7',
-	['8'] = '8', ['9'] = '9',
-	['A'] = 'a', ['B'] = 'b', ['C'] = 'c', ['D'] = 'd', ['E'] = 'e', ['F'] = 'f', ['G'] = 'g', ['H'] = 'h',
-	['I'] = 'i', ['J'] = 'j', ['K'] = 'k', ['L'] = 'l', ['M'] = 'm', ['N'] = 'n', ['O'] = 'o', ['P'] = 'p',
-	['Q'] = 'q', ['R'] = 'r', ['S'] = 's', ['T'] = 't', ['U'] = 'u', ['V'] = 'v', ['W'] = 'w', ['X'] = 'x',
-	['Y'] = 'y', ['Z'] = 'z',
-	['a'] = 'a', ['b'] = 'b', ['c'] = 'c', ['d'] = 'd', ['e'] = 'e', ['f'] = 'f', ['g'] = 'g', ['h'] = 'h',
-	['i'] = 'i', ['j'] = 'j', ['k'] = 'k', ['l'] = 'l', ['m'] = 'm', ['n'] = 'n', ['o'] = 'o', ['p'] = 'p',
-	['q'] = 'q', ['r'] = 'r', ['s'] = 's', ['t'] = 't', ['u'] = 'u', ['v'] = 'v', ['w'] = 'w', ['x'] = 'x',
-	['y'] = 'y', ['z'] = 'z',
+	['!'] = '!', ['#'] = '#', ['$'] = '$', ['%'] = '%', ['&'] = '&', ['\''] = '\'', ['*'] = '*',
+	['+'] = '+', ['-'] = '-', ['.'] = '.', ['^'] = '^', ['_'] = '_', ['`'] = '`',   ['|'] = '|',
+	['~'] = '~', ['0'] = '0', ['1'] = '1', ['2'] = '2', ['3'] = '3', ['4'] = '4',   ['5'] = '5',
+	['6'] = '6', ['7'] = '7', ['8'] = '8', ['9'] = '9', ['A'] = 'a', ['B'] = 'b',   ['C'] = 'c',
+	['D'] = 'd', ['E'] = 'e', ['F'] = 'f', ['G'] = 'g', ['H'] = 'h', ['I'] = 'i',   ['J'] = 'j',
+	['K'] = 'k', ['L'] = 'l', ['M'] = 'm', ['N'] = 'n', ['O'] = 'o', ['P'] = 'p',   ['Q'] = 'q',
+	['R'] = 'r', ['S'] = 's', ['T'] = 't', ['U'] = 'u', ['V'] = 'v', ['W'] = 'w',   ['X'] = 'x',
+	['Y'] = 'y', ['Z'] = 'z', ['a'] = 'a', ['b'] = 'b', ['c'] = 'c', ['d'] = 'd',   ['e'] = 'e',
+	['f'] = 'f', ['g'] = 'g', ['h'] = 'h', ['i'] = 'i', ['j'] = 'j', ['k'] = 'k',   ['l'] = 'l',
+	['m'] = 'm', ['n'] = 'n', ['o'] = 'o', ['p'] = 'p', ['q'] = 'q', ['r'] = 'r',   ['s'] = 's',
+	['t'] = 't', ['u'] = 'u', ['v'] = 'v', ['w'] = 'w', ['x'] = 'x', ['y'] = 'y',   ['z'] = 'z',
 };
 
 static inline bool is_token(char c)
@@ -81,8 +80,9 @@ static enum h1_result bad(struct h1_head *h, struct segment *seg, enum h1_error 
 
 /* [p, end) begins a line. *eol: where its CRLF or LF begins, *next: behind it. Finds the first byte that is below 0x20 except
  * tab; @relax lets other control characters but NUL pass. */
-static enum h1_result find_eol(struct h1_head *h, struct segment *seg, const char *p, const char *end,
-			       enum h1_error char_error, const char **eol, const char **next)
+static enum h1_result find_eol(struct h1_head *h, struct segment *seg, const char *p,
+			       const char *end, enum h1_error char_error, const char **eol,
+			       const char **next)
 {
 	for (;; p++) {
 		p = find_control(p, end, 0x20);
@@ -163,8 +163,8 @@ static bool target_form_ok(struct http_msg *m)
 	return true;
 }
 
-static enum h1_result request_line(struct h1_head *h, struct http_msg *m, struct segment *seg, const char *p,
-				   const char *eol)
+static enum h1_result request_line(struct h1_head *h, struct http_msg *m, struct segment *seg,
+				   const char *p, const char *eol)
 {
 	const char *sp = p, *v = eol - 8, *at;
 	enum h1_error e;
@@ -173,7 +173,9 @@ static enum h1_result request_line(struct h1_head *h, struct http_msg *m, struct
 		sp++;
 	m->method_text = slice_make(p, sp - p);
 	if (sp == p || sp == eol || *sp != ' ')
-		return bad(h, seg, sp > p && (sp == eol || *sp == '\t') ? H1_ERR_START_LINE : H1_ERR_METHOD, sp);
+		return bad(h, seg,
+			   sp > p && (sp == eol || *sp == '\t') ? H1_ERR_START_LINE : H1_ERR_METHOD,
+			   sp);
 	m->method = http_meth_id(m->method_text);
 	sp++;
 	if (v <= sp || v[-1] != ' ')
@@ -184,14 +186,15 @@ static enum h1_result request_line(struct h1_head *h, struct http_msg *m, struct
 	m->target = slice_make(sp, v - 1 - sp);
 	at = bad_target_char(m->target, h->relax);
 	if (at)
-		return bad(h, seg, *at == ' ' || *at == '\t' ? H1_ERR_START_LINE : H1_ERR_TARGET, at);
+		return bad(h, seg, *at == ' ' || *at == '\t' ? H1_ERR_START_LINE : H1_ERR_TARGET,
+			   at);
 	if (!target_form_ok(m))
 		return bad(h, seg, H1_ERR_TARGET, sp);
 	return H1_OK;
 }
 
-static enum h1_result status_line(struct h1_head *h, struct http_msg *m, struct segment *seg, const char *p,
-				  const char *eol)
+static enum h1_result status_line(struct h1_head *h, struct http_msg *m, struct segment *seg,
+				  const char *p, const char *eol)
 {
 	const char *d = p + 9;
 	enum h1_error e;
@@ -257,7 +260,8 @@ static enum h1_error on_transfer_encoding(struct http_msg *m, struct http_hdr *h
 		while (http_value_next(&rest, &e))
 			if (slice_eq_case(e, SLICE("chunked")))
 				n++;
-		return n == 1 && slice_eq_case(e, SLICE("chunked")) ? H1_ERR_TE_UNKNOWN : H1_ERR_TRANSFER_ENCODING;
+		return n == 1 && slice_eq_case(e, SLICE("chunked")) ? H1_ERR_TE_UNKNOWN
+								    : H1_ERR_TRANSFER_ENCODING;
 	}
 	m->flags |= MSG_F_CHUNKED;
 	return H1_ERR_NONE;
@@ -337,7 +341,8 @@ static enum h1_error header_meaning(struct h1_head *h, struct http_msg *m, struc
 }
 
 /* A line that begins with a blank belongs to the header before it (RFC 9112 section 5.2). */
-static enum h1_result folded_line(struct h1_head *h, struct http_msg *m, struct segment *seg, char *p, const char *eol)
+static enum h1_result folded_line(struct h1_head *h, struct http_msg *m, struct segment *seg,
+				  char *p, const char *eol)
 {
 	struct http_hdr *hdr = m->hdrs.n ? &m->hdrs.h[m->hdrs.n - 1] : NULL;
 
@@ -355,8 +360,8 @@ static enum h1_result folded_line(struct h1_head *h, struct http_msg *m, struct 
 }
 
 /* One header line at @p; *next is set behind it. */
-static enum h1_result header_line(struct h1_head *h, struct http_msg *m, struct segment *seg, char *p, const char *end,
-				  const char **next)
+static enum h1_result header_line(struct h1_head *h, struct http_msg *m, struct segment *seg,
+				  char *p, const char *end, const char **next)
 {
 	const char *eol, *v;
 	struct http_hdr *hdr;
@@ -421,10 +426,12 @@ static bool host_matches_target(struct http_msg *m)
 	if (slice_eq_case(a, host))
 		return true;
 	/* A default port may be left out on one side. */
-	ah = slice_has_suffix(a, SLICE(":80")) ? slice_first(a, a.n - 3) : slice_has_suffix(a, SLICE(":443")) ?
-		slice_first(a, a.n - 4) : a;
-	hh = slice_has_suffix(host, SLICE(":80")) ? slice_first(host, host.n - 3) : slice_has_suffix(host, SLICE(":443")) ?
-		slice_first(host, host.n - 4) : host;
+	ah = slice_has_suffix(a, SLICE(":80"))    ? slice_first(a, a.n - 3)
+	     : slice_has_suffix(a, SLICE(":443")) ? slice_first(a, a.n - 4)
+						  : a;
+	hh = slice_has_suffix(host, SLICE(":80"))    ? slice_first(host, host.n - 3)
+	     : slice_has_suffix(host, SLICE(":443")) ? slice_first(host, host.n - 4)
+						     : host;
 	return slice_eq_case(ah, hh);
 }
 
@@ -486,11 +493,13 @@ static enum h1_error response_done(struct http_msg *m)
 	return H1_ERR_NONE;
 }
 
-static enum h1_result head_done(struct h1_head *h, struct http_msg *m, struct segment *seg, const char *next)
+static enum h1_result head_done(struct h1_head *h, struct http_msg *m, struct segment *seg,
+				const char *next)
 {
 	enum h1_error e;
 
-	if (!(m->flags & MSG_F_CONN_CLOSE) && (m->flags & MSG_F_HTTP10) && !(m->flags & MSG_F_CONN_KA))
+	if (!(m->flags & MSG_F_CONN_CLOSE) && (m->flags & MSG_F_HTTP10) &&
+	    !(m->flags & MSG_F_CONN_KA))
 		m->flags |= MSG_F_CONN_CLOSE;
 	/* Both framings: the length is a lie for somebody. It goes, and so does the connection (RFC 9112 section 6.3). */
 	if ((m->flags & MSG_F_CHUNKED) && (m->flags & MSG_F_LENGTH)) {
@@ -515,8 +524,8 @@ static bool may_be_start(const struct http_msg *m, const char *p, const char *en
 	return m->flags & MSG_F_RESPONSE ? memcmp(p, "HTTP/", n) == 0 : is_token(*p);
 }
 
-static enum h1_result start_line(struct h1_head *h, struct http_msg *m, struct segment *seg, const char *p,
-				 const char *end, const char **next)
+static enum h1_result start_line(struct h1_head *h, struct http_msg *m, struct segment *seg,
+				 const char *p, const char *end, const char **next)
 {
 	const char *eol;
 	enum h1_result r;
@@ -527,7 +536,8 @@ static enum h1_result start_line(struct h1_head *h, struct http_msg *m, struct s
 	if (r != H1_OK)
 		return r;
 	m->line = slice_make(p, eol - p);
-	r = m->flags & MSG_F_RESPONSE ? status_line(h, m, seg, p, eol) : request_line(h, m, seg, p, eol);
+	r = m->flags & MSG_F_RESPONSE ? status_line(h, m, seg, p, eol)
+				      : request_line(h, m, seg, p, eol);
 	/* "HTTP/1.1 200" without the blank behind it is completed when sent */
 	if (*next - eol != 2 || ((m->flags & MSG_F_RESPONSE) && eol - p == 12))
 		m->flags &= ~MSG_F_LINE_RAW;
@@ -625,6 +635,8 @@ enum h1_error h1_parse_trailer(struct http_msg *m, char *line, size_t n)
 		return H1_ERR_TOO_MANY_HEADERS;
 	struct slice v = slice_trim(slice_make(line + i + 1, n - i - 1));
 
-	*hdr = (struct http_hdr){ line, v.p, (uint32_t)v.n, (uint16_t)i, (uint8_t)http_hdr_id(slice_make(line, i)), 0 };
+	*hdr = (struct http_hdr){
+		line, v.p, (uint32_t)v.n, (uint16_t)i, (uint8_t)http_hdr_id(slice_make(line, i)), 0
+	};
 	return H1_ERR_NONE;
 }

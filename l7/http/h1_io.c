@@ -83,7 +83,8 @@ static enum http_io decode(struct segment *seg, struct h1_side *d, struct http_m
 		uint32_t start = seg->start;
 
 		r = h1_parse_head(&d->head, m, seg);
-		if (r == H1_OK ? seg->start - start > http_max_head : r == H1_MORE && segment_len(seg) >= http_max_head) {
+		if (r == H1_OK ? seg->start - start > http_max_head
+			       : r == H1_MORE && segment_len(seg) >= http_max_head) {
 			d->head.error = H1_ERR_TOO_LARGE;
 			r = H1_BAD;
 		}
@@ -103,7 +104,8 @@ static enum http_io decode(struct segment *seg, struct h1_side *d, struct http_m
 	return r == H1_OK || segment_len(seg) || body_full(&m->body) ? IO_OK : IO_WAIT;
 }
 
-enum http_io h1_pull(struct conn *c, struct segment **rx, struct h1_side *d, struct http_msg *m, uint64_t *got)
+enum http_io h1_pull(struct conn *c, struct segment **rx, struct h1_side *d, struct http_msg *m,
+		     uint64_t *got)
 {
 	enum http_io r;
 	ssize_t n;

@@ -31,7 +31,8 @@ static char *put(char *w, struct slice s)
 
 static struct slice build_start_line(struct http_msg *m)
 {
-	struct slice part[6] = { version_text(m), SLICE(" "), SLICE_NONE, SLICE(" "), m->reason, SLICE("\r\n") };
+	struct slice part[6] = { version_text(m), SLICE(" "), SLICE_NONE,
+				 SLICE(" "),      m->reason,  SLICE("\r\n") };
 	char digits[4], *p, *w;
 	size_t n = 0;
 
@@ -72,7 +73,8 @@ static struct slice build_lines(struct http_msg *m, unsigned int *i, bool all)
 	size_t bytes = 2;
 	char *p, *w;
 
-	for (k = *i; k < n && (all || !(h[k].flags & HDR_F_RAW) || (h[k].flags & HDR_F_DELETED)); k++)
+	for (k = *i; k < n && (all || !(h[k].flags & HDR_F_RAW) || (h[k].flags & HDR_F_DELETED));
+	     k++)
 		if (!(h[k].flags & HDR_F_DELETED))
 			bytes += line_bytes(&h[k]);
 	w = p = arena_alloc(m->arena, bytes);
@@ -105,7 +107,8 @@ static void build_head(struct h1_out *o, struct http_msg *m)
 	const char *end;
 
 	o->head_built = true;
-	add_run(o, m->flags & MSG_F_LINE_RAW ? slice_make(m->line.p, m->line.n + 2) : build_start_line(m));
+	add_run(o, m->flags & MSG_F_LINE_RAW ? slice_make(m->line.p, m->line.n + 2)
+					     : build_start_line(m));
 	while (i < n) {
 		if (h[i].flags & HDR_F_DELETED) {
 			i++;
@@ -124,8 +127,8 @@ static void build_head(struct h1_out *o, struct http_msg *m)
 	/* The empty line: behind the last untouched one it stands there already. */
 	last = &o->head[o->head_n - 1];
 	end = (const char *)last->iov_base + last->iov_len;
-	if (m->head_seg && end >= m->head_seg->data && end + 2 <= m->head_seg->data + m->head_seg->end &&
-	    end[0] == '\r' && end[1] == '\n')
+	if (m->head_seg && end >= m->head_seg->data &&
+	    end + 2 <= m->head_seg->data + m->head_seg->end && end[0] == '\r' && end[1] == '\n')
 		o->head[o->head_n - 1].iov_len += 2;
 	else
 		o->head[o->head_n++] = (struct iovec){ (void *)"\r\n", 2 };

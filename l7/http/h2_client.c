@@ -14,18 +14,20 @@
 #include <nghttp2/nghttp2.h>
 #include <stdlib.h>
 
-#define H2_MAX_STREAMS  100     /* tune.h2.max-concurrent-streams */
+#define H2_MAX_STREAMS  100 /* tune.h2.max-concurrent-streams */
 #define H2_CONN_WINDOW  (1 << 20)
 #define H2_FRAME_HEADER 9
-#define PARTS_PER_FRAME 8       /* of the body's queue in one DATA frame */
-#define H2_MAX_ANSWERS  200     /* frames waiting for a client that does not read; above, nothing more is read from it */
-#define H2_FIELD_BYTES  4       /* what a field costs beside its text, as ": " and CRLF in HTTP/1 */
+#define PARTS_PER_FRAME 8 /* of the body's queue in one DATA frame */
+#define H2_MAX_ANSWERS \
+	200 /* frames waiting for a client that does not read; above, nothing more is read from it */
+#define H2_FIELD_BYTES 4 /* what a field costs beside its text, as ": " and CRLF in HTTP/1 */
 
 struct h2_conn {
 	struct session *sess;
 	nghttp2_session *ng;
-	struct list streams;     /* struct h2_stream */
-	unsigned int n_streams;  /* also those that the client has reset, until their steps have seen it */
+	struct list streams; /* struct h2_stream */
+	unsigned int
+		n_streams; /* also those that the client has reset, until their steps have seen it */
 	struct http_body out;    /* frames to be written: slices of `frames` and of body segments */
 	struct segment *frames;  /* where frame headers and small frames are built */
 	struct segment *reading; /* what nghttp2 is being fed with */
@@ -40,13 +42,13 @@ struct h2_stream {
 	struct http_txn *t;
 	int32_t id;
 	bool head_done, submitted;
-	uint8_t error;           /* enum h1_error of the head */
-	bool closed;             /* RST_STREAM or END_STREAM of both sides */
-	uint64_t acked;          /* request body bytes whose window was given back */
+	uint8_t error;  /* enum h1_error of the head */
+	bool closed;    /* RST_STREAM or END_STREAM of both sides */
+	uint64_t acked; /* request body bytes whose window was given back */
 	struct slice scheme, authority;
-	uint32_t field_bytes;    /* of the head, then of the trailers: bounded like a head in HTTP/1 */
+	uint32_t field_bytes; /* of the head, then of the trailers: bounded like a head in HTTP/1 */
 	uint32_t cookie_n, cookie_room;
-	char *cookie;            /* the line gathered from all Cookie fields */
+	char *cookie; /* the line gathered from all Cookie fields */
 };
 
 static const struct http_codec h2_codec;
@@ -120,7 +122,10 @@ static int on_send_data(nghttp2_session *ng, nghttp2_frame *f, const uint8_t *he
 
 		if (p->seg)
 			body_put(&c->out, p->seg, p->p, k);
-		else if (!queue_copy(c, p->p, k)) /* the request's memory: it may end before the frame is written */
+		else if (
+			!queue_copy(
+				c, p->p,
+				k)) /* the request's memory: it may end before the frame is written */
 			return NGHTTP2_ERR_CALLBACK_FAILURE;
 		body_consume(b, k);
 		n -= k;
@@ -129,8 +134,8 @@ static int on_send_data(nghttp2_session *ng, nghttp2_frame *f, const uint8_t *he
 	return 0;
 }
 
-static ssize_t on_read_body(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t n, uint32_t *flags,
-			    nghttp2_data_source *source, void *arg)
+static ssize_t on_read_body(nghttp2_session *ng, int32_t id, uint8_t *buf, size_t n,
+			    uint32_t *flags, nghttp2_data_source *source, void *arg)
 {
 	struct h2_stream *st = nghttp2_session_get_stream_user_data(ng, id);
 	struct http_body *b;
@@ -156,7 +161,8 @@ static int on_frame_sent(nghttp2_session *ng, const nghttp2_frame *f, void *arg)
 {
 	struct h2_stream *st;
 
-	if (!(f->hd.flags & NGHTTP2_FLAG_END_STREAM) || (f->hd.type != NGHTTP2_DATA && f->hd.type != NGHTTP2_HEADERS))
+	if (!(f->hd.flags & NGHTTP2_FLAG_END_STREAM) ||
+	    (f->hd.type != NGHTTP2_DATA && f->hd.type != NGHTTP2_HEADERS))
 		return 0;
 	st = nghttp2_session_get_stream_user_data(ng, f->hd.stream_id);
 	if (st) {
@@ -220,8 +226,10 @@ static void flush(struct h2_conn *c)
 			conn_dead(c);
 			return;
 		}
-	} while (c->out.consumed != before && body_empty(&c->out) && nghttp2_session_want_write(c->ng));
-	if (body_empty(&c->out) && !nghttp2_session_want_read(c->ng) && !nghttp2_session_want_write(c->ng))
+	} while (c->out.consumed != before && body_empty(&c->out) &&
+		 nghttp2_session_want_write(c->ng));
+	if (body_empty(&c->out) && !nghttp2_session_want_read(c->ng) &&
+	    !nghttp2_session_want_write(c->ng))
 		conn_dead(c);
 }
 
@@ -299,12 +307,17 @@ static void add_trailer(struct http_msg *m, struct slice name, struct slice valu
 		return;
 	h = m->trailers.n + 1u < http_max_hdrs ? http_hdrs_add(m, &m->trailers) : NULL;
 	if (h)
-		*h = (struct http_hdr){ name.p, value.p, (uint32_t)value.n, (uint16_t)name.n, (uint8_t)http_hdr_id(name), 0 };
+		*h = (struct http_hdr){ name.p,
+					value.p,
+					(uint32_t)value.n,
+					(uint16_t)name.n,
+					(uint8_t)http_hdr_id(name),
+					0 };
 }
 
 /* A field of a few bytes on the wire may be thousands here (HPACK's table): nothing is kept above the limit. */
-static int on_header(nghttp2_session *ng, const nghttp2_frame *f, const uint8_t *name, size_t name_n,
-		     const uint8_t *value, size_t value_n, uint8_t flags, void *arg)
+static int on_header(nghttp2_session *ng, const nghttp2_frame *f, const uint8_t *name,
+		     size_t name_n, const uint8_t *value, size_t value_n, uint8_t flags, void *arg)
 {
 	struct h2_stream *st = nghttp2_session_get_stream_user_data(ng, f->hd.stream_id);
 	struct http_msg *m;
@@ -340,7 +353,8 @@ static void head_complete(struct h2_stream *st, bool end)
 
 	st->head_done = true;
 	st->field_bytes = 0;
-	m->line = slice_z(arena_printf(m->arena, "%.*s %.*s HTTP/2.0", SLICE_FMT(m->method_text), SLICE_FMT(m->target)));
+	m->line = slice_z(arena_printf(m->arena, "%.*s %.*s HTTP/2.0", SLICE_FMT(m->method_text),
+				       SLICE_FMT(m->target)));
 	if (st->authority.n) {
 		http_hdr_delete_all(m, HDR_HOST, SLICE_NONE);
 		http_hdr_append_id(m, HDR_HOST, st->authority);
@@ -365,7 +379,9 @@ static void head_complete(struct h2_stream *st, bool end)
 	m->state = MSG_BODY;
 	if (h) {
 		m->flags |= MSG_F_LENGTH;
-		m->length = strtoull(h->value, NULL, 10); /* nghttp2 has checked it, and compares it with the DATA frames */
+		m->length = strtoull(
+			h->value, NULL,
+			10); /* nghttp2 has checked it, and compares it with the DATA frames */
 	} else {
 		m->flags |= MSG_F_CHUNKED;
 		http_hdr_append_id(m, HDR_TRANSFER_ENCODING, SLICE("chunked"));
@@ -425,13 +441,16 @@ static bool compact(struct http_body *b)
 	return true;
 }
 
-static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data, size_t n, void *arg)
+static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t *data, size_t n,
+		   void *arg)
 {
 	struct h2_stream *st = nghttp2_session_get_stream_user_data(ng, id);
 	struct h2_conn *c = arg;
 	struct http_body *b;
 
-	if (!st || st->t->req.state != MSG_BODY) { /* answered already: the connection's window must not starve */
+	if (!st ||
+	    st->t->req.state !=
+		    MSG_BODY) { /* answered already: the connection's window must not starve */
 		nghttp2_session_consume(ng, id, n);
 		return 0;
 	}
@@ -478,13 +497,15 @@ static enum http_io h2_pull(struct http_txn *t)
 
 static bool is_connection_header(const struct http_hdr *h)
 {
-	return h->id == HDR_CONNECTION || h->id == HDR_KEEP_ALIVE || h->id == HDR_PROXY_CONNECTION ||
-	       h->id == HDR_TRANSFER_ENCODING || h->id == HDR_UPGRADE;
+	return h->id == HDR_CONNECTION || h->id == HDR_KEEP_ALIVE ||
+	       h->id == HDR_PROXY_CONNECTION || h->id == HDR_TRANSFER_ENCODING ||
+	       h->id == HDR_UPGRADE;
 }
 
 static nghttp2_nv nv(struct slice name, struct slice value)
 {
-	return (nghttp2_nv){ (uint8_t *)name.p, (uint8_t *)value.p, name.n, value.n, NGHTTP2_NV_FLAG_NONE };
+	return (nghttp2_nv){ (uint8_t *)name.p, (uint8_t *)value.p, name.n, value.n,
+			     NGHTTP2_NV_FLAG_NONE };
 }
 
 static int submit(struct h2_stream *st)
@@ -501,13 +522,18 @@ static int submit(struct h2_stream *st)
 		if (!is_connection_header(h))
 			list[n++] = nv(http_hdr_get_name(h), http_hdr_value(h));
 	}
-	if ((m->flags & MSG_F_INTERIM) && nghttp2_session_get_outbound_queue_size(st->c->ng) > H2_MAX_ANSWERS)
+	if ((m->flags & MSG_F_INTERIM) &&
+	    nghttp2_session_get_outbound_queue_size(st->c->ng) > H2_MAX_ANSWERS)
 		return 0; /* nobody must be told: a client that does not read costs no memory */
 	if (m->flags & MSG_F_INTERIM)
-		return nghttp2_submit_headers(st->c->ng, NGHTTP2_FLAG_NONE, st->id, NULL, list, n, NULL) < 0 ? -1 : 0;
+		return nghttp2_submit_headers(st->c->ng, NGHTTP2_FLAG_NONE, st->id, NULL, list, n,
+					      NULL) < 0
+			       ? -1
+			       : 0;
 	st->submitted = true;
 	st->t->cl.out.bytes++;
-	return nghttp2_submit_response(st->c->ng, st->id, list, n, body_done(&m->body) ? NULL : &body);
+	return nghttp2_submit_response(st->c->ng, st->id, list, n,
+				       body_done(&m->body) ? NULL : &body);
 }
 
 static enum http_io h2_push(struct http_txn *t)
@@ -545,13 +571,17 @@ static void h2_release(struct http_txn *t)
 	list_del(&st->node);
 	c->n_streams--;
 	nghttp2_session_set_stream_user_data(c->ng, st->id, NULL);
-	if (!c->dead && t->req.body.produced > st->acked) /* what nobody will read; of a closed stream it is the connection's still */
+	if (!c->dead &&
+	    t->req.body.produced >
+		    st->acked) /* what nobody will read; of a closed stream it is the connection's still */
 		nghttp2_session_consume(c->ng, st->id, t->req.body.produced - st->acked);
 	if (!c->dead && !st->closed) {
 		if (!t->cl.out.done)
-			nghttp2_submit_rst_stream(c->ng, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_INTERNAL_ERROR);
+			nghttp2_submit_rst_stream(c->ng, NGHTTP2_FLAG_NONE, st->id,
+						  NGHTTP2_INTERNAL_ERROR);
 		else if (t->req.state != MSG_DONE)
-			nghttp2_submit_rst_stream(c->ng, NGHTTP2_FLAG_NONE, st->id, NGHTTP2_NO_ERROR);
+			nghttp2_submit_rst_stream(c->ng, NGHTTP2_FLAG_NONE, st->id,
+						  NGHTTP2_NO_ERROR);
 	}
 	free(st);
 	flush(c);
@@ -605,7 +635,8 @@ static bool feed(struct h2_conn *c, struct segment *seg)
 
 	c->reading = seg;
 	c->in_callback = true;
-	r = nghttp2_session_mem_recv(c->ng, (const uint8_t *)seg->data + seg->start, segment_len(seg));
+	r = nghttp2_session_mem_recv(c->ng, (const uint8_t *)seg->data + seg->start,
+				     segment_len(seg));
 	c->in_callback = false;
 	c->reading = NULL;
 	return r >= 0;
@@ -726,7 +757,8 @@ static void h2_drain(struct session *s)
 	s->flags |= SESS_DRAINING;
 	if (!c || c->dead)
 		return;
-	nghttp2_submit_goaway(c->ng, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(c->ng), NGHTTP2_NO_ERROR,
+	nghttp2_submit_goaway(c->ng, NGHTTP2_FLAG_NONE,
+			      nghttp2_session_get_last_proc_stream_id(c->ng), NGHTTP2_NO_ERROR,
 			      NULL, 0);
 	flush(c);
 	if (list_empty(&c->streams))

@@ -71,8 +71,8 @@ static bool wants(const struct http_forward *f, const struct addr *a)
 	return f->on && !(f->has_except && in_net(a, &f->except));
 }
 
-static void forward_address(struct http_txn *t, const struct http_forward *fe, const struct http_forward *be,
-			    const struct addr *a)
+static void forward_address(struct http_txn *t, const struct http_forward *fe,
+			    const struct http_forward *be, const struct addr *a)
 {
 	struct http_msg *m = &t->req;
 	struct slice name;
@@ -145,8 +145,9 @@ static bool client_must_close(struct http_txn *t)
 {
 	const struct http_msg *m = &t->rsp;
 
-	if ((t->flags & TXN_CLIENT_CLOSE) || http_conn_mode(t) == CONN_CLOSE || (t->req.flags & MSG_F_CONN_CLOSE) ||
-	    (t->s.sess->flags & SESS_DRAINING) || atomic_load_explicit(&t->s.sess->fe->stopped, memory_order_relaxed))
+	if ((t->flags & TXN_CLIENT_CLOSE) || http_conn_mode(t) == CONN_CLOSE ||
+	    (t->req.flags & MSG_F_CONN_CLOSE) || (t->s.sess->flags & SESS_DRAINING) ||
+	    atomic_load_explicit(&t->s.sess->fe->stopped, memory_order_relaxed))
 		return true;
 	return (m->flags & MSG_F_CLOSE_DELIM) && !(m->flags & MSG_F_NO_BODY);
 }

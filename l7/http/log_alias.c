@@ -65,7 +65,9 @@ static void write_Tr(struct strbuf *o, const struct log_ctx *c)
 {
 	const struct stream *s = c->stream;
 
-	add(o, s && s->t.connected && s->t.response ? since(s->t.start, s->t.response) - since(s->t.start, s->t.connected) : -1);
+	add(o, s && s->t.connected && s->t.response
+		       ? since(s->t.start, s->t.response) - since(s->t.start, s->t.connected)
+		       : -1);
 }
 
 static void write_Ta(struct strbuf *o, const struct log_ctx *c)
@@ -80,7 +82,9 @@ static void write_Tt(struct strbuf *o, const struct log_ctx *c)
 {
 	if (c->asap)
 		strbuf_addc(o, '+');
-	add(o, c->stream ? idle_ms(c) * (c->http != NULL) + since(c->stream->t.start, end_us(c->stream)) : 0);
+	add(o, c->stream ? idle_ms(c) * (c->http != NULL) +
+				   since(c->stream->t.start, end_us(c->stream))
+			 : 0);
 }
 
 /* ---- date of the request's first byte ---- */
@@ -109,7 +113,8 @@ static void write_tr(struct strbuf *o, const struct log_ctx *c)
 	static __thread char text[32];
 	int64_t us = first_byte_us(c), s = us / 1000000;
 	unsigned int ms = (unsigned int)(us / 1000 % 1000);
-	char frac[4] = { '.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10), (char)('0' + ms % 10) };
+	char frac[4] = { '.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10),
+			 (char)('0' + ms % 10) };
 
 	if (s != cached_s) {
 		time_t sec = s;
@@ -227,7 +232,8 @@ static void write_HPO(struct strbuf *o, const struct log_ctx *c)
 		strbuf_adds(o, "<BADREQ>");
 		return;
 	}
-	if (s.n && s.p[0] != '/' && colon >= 0 && slice_has_prefix(slice_from(s, colon), SLICE("://"))) {
+	if (s.n && s.p[0] != '/' && colon >= 0 &&
+	    slice_has_prefix(slice_from(s, colon), SLICE("://"))) {
 		struct slice rest = slice_from(s, colon + 3);
 		ptrdiff_t slash = slice_chr(rest, '/');
 
@@ -341,21 +347,34 @@ static const struct log_alias rows[] = {
 	{ "HU", write_HU, .http_only = true, .help = "request target" },
 	{ "HV", write_HV, .http_only = true, .help = "version" },
 	{ "ST", write_ST, .numeric = true, .help = "status of the response, -1: none" },
-	{ "TR", write_TR, .http_only = true, .numeric = true, .help = "ms from the first byte to the complete request" },
-	{ "Ta", write_Ta, .http_only = true, .numeric = true, .help = "ms the request was active, %TR to %Td" },
-	{ "Ti", write_Ti, .http_only = true, .numeric = true, .help = "ms idle before the request" },
-	{ "Tq", write_Tq, .http_only = true, .numeric = true, .help = "ms from accept to the complete request" },
-	{ "Tr", write_Tr, .http_only = true, .numeric = true, .help = "ms from the connection to the response's head" },
-	{ "Tt", write_Tt, .numeric = true, .help = "ms from accept (or the request before) to the end" },
+	{ "TR", write_TR, .http_only = true, .numeric = true,
+	  .help = "ms from the first byte to the complete request" },
+	{ "Ta", write_Ta, .http_only = true, .numeric = true,
+	  .help = "ms the request was active, %TR to %Td" },
+	{ "Ti", write_Ti, .http_only = true, .numeric = true,
+	  .help = "ms idle before the request" },
+	{ "Tq", write_Tq, .http_only = true, .numeric = true,
+	  .help = "ms from accept to the complete request" },
+	{ "Tr", write_Tr, .http_only = true, .numeric = true,
+	  .help = "ms from the connection to the response's head" },
+	{ "Tt", write_Tt, .numeric = true,
+	  .help = "ms from accept (or the request before) to the end" },
 	{ "Tu", write_Tt, .numeric = true, .help = "ms as the client saw it" },
-	{ "hr", write_hr, .http_only = true, .may_be_empty = true, .help = "captured request headers" },
-	{ "hrl", write_hrl, .http_only = true, .may_be_empty = true, .help = "captured request headers, one field each" },
-	{ "hs", write_hs, .http_only = true, .may_be_empty = true, .help = "captured response headers" },
-	{ "hsl", write_hsl, .http_only = true, .may_be_empty = true, .help = "captured response headers, one field each" },
+	{ "hr", write_hr, .http_only = true, .may_be_empty = true,
+	  .help = "captured request headers" },
+	{ "hrl", write_hrl, .http_only = true, .may_be_empty = true,
+	  .help = "captured request headers, one field each" },
+	{ "hs", write_hs, .http_only = true, .may_be_empty = true,
+	  .help = "captured response headers" },
+	{ "hsl", write_hsl, .http_only = true, .may_be_empty = true,
+	  .help = "captured response headers, one field each" },
 	{ "r", write_r, .http_only = true, .help = "request line" },
-	{ "tr", write_tr, .http_only = true, .numeric = true, .help = "date of the request's first byte, with milliseconds" },
-	{ "trg", write_trg, .http_only = true, .numeric = true, .help = "date of the request's first byte, GMT" },
-	{ "trl", write_trl, .http_only = true, .numeric = true, .help = "date of the request's first byte, with zone" },
+	{ "tr", write_tr, .http_only = true, .numeric = true,
+	  .help = "date of the request's first byte, with milliseconds" },
+	{ "trg", write_trg, .http_only = true, .numeric = true,
+	  .help = "date of the request's first byte, GMT" },
+	{ "trl", write_trl, .http_only = true, .numeric = true,
+	  .help = "date of the request's first byte, with zone" },
 	{ "tsc", write_tsc, .numeric = true, .help = "termination state with cookie state" },
 };
 

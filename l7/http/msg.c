@@ -53,7 +53,8 @@ struct http_hdr *http_hdrs_add(struct http_msg *m, struct http_hdrs *l)
 	return &l->h[l->n++];
 }
 
-struct http_hdr *http_hdr_find(struct http_msg *m, enum http_hdr_id id, struct slice name, struct http_hdr *after)
+struct http_hdr *http_hdr_find(struct http_msg *m, enum http_hdr_id id, struct slice name,
+			       struct http_hdr *after)
 {
 	struct http_hdr *h = after ? after + 1 : m->hdrs.h, *end = m->hdrs.h + m->hdrs.n;
 
@@ -84,7 +85,9 @@ static int append(struct http_msg *m, enum http_hdr_id id, struct slice name, st
 	h = http_hdrs_add(m, &m->hdrs);
 	if (!h)
 		return -ENOBUFS;
-	*h = (struct http_hdr){ name.p, value.p, (uint32_t)value.n, (uint16_t)name.n, (uint8_t)id, 0 };
+	*h =
+		(struct http_hdr){ name.p,           value.p,     (uint32_t)value.n,
+				   (uint16_t)name.n, (uint8_t)id, 0 };
 	return 0;
 }
 
@@ -237,7 +240,8 @@ struct slice http_query(const struct http_msg *m)
 {
 	ptrdiff_t q = slice_chr(m->target, '?');
 
-	return q < 0 ? (struct slice){ m->target.p + m->target.n, 0 } : slice_from(m->target, q + 1);
+	return q < 0 ? (struct slice){ m->target.p + m->target.n, 0 }
+		     : slice_from(m->target, q + 1);
 }
 
 struct slice http_authority(const struct http_msg *m)
@@ -255,7 +259,8 @@ struct slice http_authority(const struct http_msg *m)
 }
 
 /* target = its first @keep bytes, then a, b, c */
-static void rebuild_target(struct http_msg *m, struct slice keep, struct slice a, struct slice b, struct slice c)
+static void rebuild_target(struct http_msg *m, struct slice keep, struct slice a, struct slice b,
+			   struct slice c)
 {
 	size_t n = keep.n + a.n + b.n + c.n;
 	char *p = arena_alloc(m->arena, n + 1), *w = p;
@@ -279,8 +284,8 @@ void http_set_path(struct http_msg *m, struct slice path, bool with_query)
 	/* "*" and authority form have no path: the whole target is replaced. */
 	if (off == m->target.n && !http_authority(m).n)
 		off = 0;
-	rebuild_target(m, slice_first(m->target, off), path, !with_query && q >= 0 ? slice_from(old, q) : SLICE_NONE,
-		       SLICE_NONE);
+	rebuild_target(m, slice_first(m->target, off), path,
+		       !with_query && q >= 0 ? slice_from(old, q) : SLICE_NONE, SLICE_NONE);
 }
 
 void http_set_query(struct http_msg *m, struct slice query)

@@ -12,23 +12,24 @@
 #include "http/body.h"
 #include "http/names.h"
 
-#define HTTP_INLINE_HDRS 40
+#define HTTP_INLINE_HDRS      40
 #define HTTP_MAX_HDRS_DEFAULT 101 /* tune.http.maxhdr */
 extern uint32_t http_max_hdrs;
 
 struct http_hdr {
-	const char *name;   /* lower case */
-	const char *value;  /* without surrounding blanks */
+	const char *name;  /* lower case */
+	const char *value; /* without surrounding blanks */
 	uint32_t value_len;
 	uint16_t name_len;
-	uint8_t id;         /* enum http_hdr_id */
-	uint8_t flags;      /* enum http_hdr_flag */
+	uint8_t id;    /* enum http_hdr_id */
+	uint8_t flags; /* enum http_hdr_flag */
 };
 _Static_assert(sizeof(struct http_hdr) == 24, "the header list is walked for each request");
 
 enum http_hdr_flag {
-	HDR_F_DELETED = 1,  /* a tombstone: skip it */
-	HDR_F_RAW = 2,      /* in its segment stands exactly "name: value\r\n", untouched: may be sent as one run */
+	HDR_F_DELETED = 1, /* a tombstone: skip it */
+	HDR_F_RAW =
+		2, /* in its segment stands exactly "name: value\r\n", untouched: may be sent as one run */
 };
 
 struct http_hdrs {
@@ -37,39 +38,40 @@ struct http_hdrs {
 };
 
 enum http_msg_flag {
-	MSG_F_RESPONSE   = 1 << 0,
-	MSG_F_LINE_RAW   = 1 << 1,  /* the start line in the segment is canonical and untouched */
-	MSG_F_HTTP10     = 1 << 2,  /* the peer speaks 1.0 */
-	MSG_F_CHUNKED    = 1 << 3,  /* as received: transfer-encoding: chunked */
-	MSG_F_LENGTH     = 1 << 4,  /* as received: content-length, in `length` */
+	MSG_F_RESPONSE = 1 << 0,
+	MSG_F_LINE_RAW = 1 << 1,    /* the start line in the segment is canonical and untouched */
+	MSG_F_HTTP10 = 1 << 2,      /* the peer speaks 1.0 */
+	MSG_F_CHUNKED = 1 << 3,     /* as received: transfer-encoding: chunked */
+	MSG_F_LENGTH = 1 << 4,      /* as received: content-length, in `length` */
 	MSG_F_CLOSE_DELIM = 1 << 5, /* the body ends with the connection */
-	MSG_F_NO_BODY    = 1 << 6,  /* HEAD, 1xx, 204, 304, or a request without length */
+	MSG_F_NO_BODY = 1 << 6,     /* HEAD, 1xx, 204, 304, or a request without length */
 	MSG_F_CONN_CLOSE = 1 << 7,  /* "connection: close" was said (or 1.0 without keep-alive) */
-	MSG_F_CONN_KA    = 1 << 8,  /* "connection: keep-alive" was said */
-	MSG_F_CONN_UPG   = 1 << 9,  /* "connection: upgrade" was said */
-	MSG_F_UPGRADE    = 1 << 10, /* an upgrade header is there */
+	MSG_F_CONN_KA = 1 << 8,     /* "connection: keep-alive" was said */
+	MSG_F_CONN_UPG = 1 << 9,    /* "connection: upgrade" was said */
+	MSG_F_UPGRADE = 1 << 10,    /* an upgrade header is there */
 	MSG_F_EXPECT_100 = 1 << 11,
-	MSG_F_INTERIM    = 1 << 12, /* a 1xx other than 101 */
-	MSG_F_LOCAL      = 1 << 13, /* made here (error page, redirect, statistics) */
-	MSG_F_TUNNEL     = 1 << 14, /* what follows is no HTTP: 101, 2xx of CONNECT */
-	MSG_F_TE_SEEN    = 1 << 15,
-	MSG_F_HOST_SEEN  = 1 << 16,
-	MSG_F_ABS_URI    = 1 << 17, /* target was scheme://authority/path */
+	MSG_F_INTERIM = 1 << 12, /* a 1xx other than 101 */
+	MSG_F_LOCAL = 1 << 13,   /* made here (error page, redirect, statistics) */
+	MSG_F_TUNNEL = 1 << 14,  /* what follows is no HTTP: 101, 2xx of CONNECT */
+	MSG_F_TE_SEEN = 1 << 15,
+	MSG_F_HOST_SEEN = 1 << 16,
+	MSG_F_ABS_URI = 1 << 17,    /* target was scheme://authority/path */
 	MSG_F_XFER_CHUNK = 1 << 18, /* to be sent chunked (decided by the sender's framing step) */
-	MSG_F_XFER_LEN   = 1 << 19,
-	MSG_F_H2         = 1 << 20,
+	MSG_F_XFER_LEN = 1 << 19,
+	MSG_F_H2 = 1 << 20,
 };
 
 enum http_msg_state { MSG_EMPTY, MSG_HEAD, MSG_BODY, MSG_DONE, MSG_BAD };
 
 struct http_msg {
-	struct arena *arena;      /* the request's */
-	struct segment *head_seg; /* the head's text lies here; one reference; NULL: all in the arena */
-	uint32_t flags;           /* enum http_msg_flag */
-	uint8_t state;            /* enum http_msg_state: how far it was received */
-	uint8_t method;           /* request: enum http_meth (a response keeps its request's) */
-	uint16_t status;          /* response; for MSG_BAD what to answer */
-	struct slice line;        /* the start line as received, without CRLF; for the log */
+	struct arena *arena; /* the request's */
+	struct segment
+		*head_seg; /* the head's text lies here; one reference; NULL: all in the arena */
+	uint32_t flags;    /* enum http_msg_flag */
+	uint8_t state;     /* enum http_msg_state: how far it was received */
+	uint8_t method;    /* request: enum http_meth (a response keeps its request's) */
+	uint16_t status;   /* response; for MSG_BAD what to answer */
+	struct slice line; /* the start line as received, without CRLF; for the log */
 	struct slice method_text; /* "GET" */
 	struct slice target;      /* "/path?query", "http://host/path", "*", "host:port" */
 	struct slice reason;      /* response */
@@ -77,7 +79,7 @@ struct http_msg {
 	struct http_hdrs hdrs;
 	struct http_hdrs trailers;
 	struct http_body body;
-	struct list stages;       /* body consumers between pull and push; empty: none */
+	struct list stages; /* body consumers between pull and push; empty: none */
 	struct http_hdr inline_hdrs[HTTP_INLINE_HDRS];
 };
 
@@ -99,7 +101,8 @@ static inline struct http_hdr *http_hdr_next(struct http_msg *m, struct http_hdr
 	return h < end ? h : NULL;
 }
 /* The next with this name behind @after. @name lower case; @id its id (http_hdr_id()), found by number when not HDR_OTHER. */
-struct http_hdr *http_hdr_find(struct http_msg *m, enum http_hdr_id id, struct slice name, struct http_hdr *after);
+struct http_hdr *http_hdr_find(struct http_msg *m, enum http_hdr_id id, struct slice name,
+			       struct http_hdr *after);
 static inline struct http_hdr *http_hdr_find_id(struct http_msg *m, enum http_hdr_id id)
 {
 	return http_hdr_find(m, id, SLICE_NONE, NULL);

@@ -41,7 +41,7 @@ enum http_hdr_id http_hdr_id(struct slice name)
 
 		if (cand[0] == name.p[0] && cand[name.n - 1] == name.p[name.n - 1] &&
 		    memcmp(cand, name.p, name.n) == 0)
-			return (enum http_hdr_id)*row;
+			return (enum http_hdr_id) * row;
 	}
 	return HDR_OTHER;
 }
@@ -52,9 +52,10 @@ struct slice http_hdr_name(enum http_hdr_id id)
 }
 
 static const struct slice meth_names[METH_OTHER] = {
-	[METH_OPTIONS] = { "OPTIONS", 7 }, [METH_GET] = { "GET", 3 },	    [METH_HEAD] = { "HEAD", 4 },
-	[METH_POST] = { "POST", 4 },	   [METH_PUT] = { "PUT", 3 },	    [METH_DELETE] = { "DELETE", 6 },
-	[METH_TRACE] = { "TRACE", 5 },	   [METH_CONNECT] = { "CONNECT", 7 },
+	[METH_OPTIONS] = { "OPTIONS", 7 }, [METH_GET] = { "GET", 3 },
+	[METH_HEAD] = { "HEAD", 4 },       [METH_POST] = { "POST", 4 },
+	[METH_PUT] = { "PUT", 3 },         [METH_DELETE] = { "DELETE", 6 },
+	[METH_TRACE] = { "TRACE", 5 },     [METH_CONNECT] = { "CONNECT", 7 },
 };
 
 enum http_meth http_meth_id(struct slice name)
@@ -76,23 +77,59 @@ static const struct {
 	uint16_t status;
 	const char *text;
 } reasons[] = {
-	{ 100, "Continue" }, { 101, "Switching Protocols" }, { 102, "Processing" }, { 103, "Early Hints" },
-	{ 200, "OK" }, { 201, "Created" }, { 202, "Accepted" }, { 203, "Non-Authoritative Information" },
-	{ 204, "No Content" }, { 205, "Reset Content" }, { 206, "Partial Content" }, { 207, "Multi-Status" },
-	{ 300, "Multiple Choices" }, { 301, "Moved Permanently" }, { 302, "Found" }, { 303, "See Other" },
-	{ 304, "Not Modified" }, { 307, "Temporary Redirect" }, { 308, "Permanent Redirect" },
-	{ 400, "Bad Request" }, { 401, "Unauthorized" }, { 402, "Payment Required" }, { 403, "Forbidden" },
-	{ 404, "Not Found" }, { 405, "Method Not Allowed" }, { 406, "Not Acceptable" },
-	{ 407, "Proxy Authentication Required" }, { 408, "Request Time-out" }, { 409, "Conflict" },
-	{ 410, "Gone" }, { 411, "Length Required" }, { 412, "Precondition Failed" },
-	{ 413, "Payload Too Large" }, { 414, "URI Too Long" }, { 415, "Unsupported Media Type" },
-	{ 416, "Range Not Satisfiable" }, { 417, "Expectation Failed" }, { 421, "Misdirected Request" },
-	{ 422, "Unprocessable Content" }, { 425, "Too Early" }, { 426, "Upgrade Required" },
-	{ 428, "Precondition Required" }, { 429, "Too Many Requests" },
-	{ 431, "Request Header Fields Too Large" }, { 451, "Unavailable For Legal Reasons" },
-	{ 500, "Internal Server Error" }, { 501, "Not Implemented" }, { 502, "Bad Gateway" },
-	{ 503, "Service Unavailable" }, { 504, "Gateway Time-out" }, { 505, "HTTP Version Not Supported" },
-	{ 507, "Insufficient Storage" }, { 511, "Network Authentication Required" },
+	{ 100, "Continue" },
+	{ 101, "Switching Protocols" },
+	{ 102, "Processing" },
+	{ 103, "Early Hints" },
+	{ 200, "OK" },
+	{ 201, "Created" },
+	{ 202, "Accepted" },
+	{ 203, "Non-Authoritative Information" },
+	{ 204, "No Content" },
+	{ 205, "Reset Content" },
+	{ 206, "Partial Content" },
+	{ 207, "Multi-Status" },
+	{ 300, "Multiple Choices" },
+	{ 301, "Moved Permanently" },
+	{ 302, "Found" },
+	{ 303, "See Other" },
+	{ 304, "Not Modified" },
+	{ 307, "Temporary Redirect" },
+	{ 308, "Permanent Redirect" },
+	{ 400, "Bad Request" },
+	{ 401, "Unauthorized" },
+	{ 402, "Payment Required" },
+	{ 403, "Forbidden" },
+	{ 404, "Not Found" },
+	{ 405, "Method Not Allowed" },
+	{ 406, "Not Acceptable" },
+	{ 407, "Proxy Authentication Required" },
+	{ 408, "Request Time-out" },
+	{ 409, "Conflict" },
+	{ 410, "Gone" },
+	{ 411, "Length Required" },
+	{ 412, "Precondition Failed" },
+	{ 413, "Payload Too Large" },
+	{ 414, "URI Too Long" },
+	{ 415, "Unsupported Media Type" },
+	{ 416, "Range Not Satisfiable" },
+	{ 417, "Expectation Failed" },
+	{ 421, "Misdirected Request" },
+	{ 422, "Unprocessable Content" },
+	{ 425, "Too Early" },
+	{ 426, "Upgrade Required" },
+	{ 428, "Precondition Required" },
+	{ 429, "Too Many Requests" },
+	{ 431, "Request Header Fields Too Large" },
+	{ 451, "Unavailable For Legal Reasons" },
+	{ 500, "Internal Server Error" },
+	{ 501, "Not Implemented" },
+	{ 502, "Bad Gateway" },
+	{ 503, "Service Unavailable" },
+	{ 504, "Gateway Time-out" },
+	{ 505, "HTTP Version Not Supported" },
+	{ 507, "Insufficient Storage" },
+	{ 511, "Network Authentication Required" },
 };
 
 const char *http_reason(unsigned int status)

@@ -145,7 +145,9 @@ void http_reply_auth(struct http_txn *t, unsigned int status, struct slice realm
 	char *v = arena_printf(&t->arena, "Basic realm=\"%.*s\"", SLICE_FMT(realm));
 
 	http_reply_error(t, status);
-	http_reply_header(t, status == 407 ? SLICE("proxy-authenticate") : SLICE("www-authenticate"), slice_z(v));
+	http_reply_header(t,
+			  status == 407 ? SLICE("proxy-authenticate") : SLICE("www-authenticate"),
+			  slice_z(v));
 }
 
 /* ---- basic authentication ---- */

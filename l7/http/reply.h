@@ -15,7 +15,8 @@ void http_reply_header(struct http_txn *t, struct slice name, struct slice value
 /* The whole body, copied when it is not constant; sets content-length. Ends the reply. */
 void http_reply_body(struct http_txn *t, struct slice body, bool constant);
 /* A body of unknown length: @produce is called whenever there is room, @fini once at the end (also when the client left). */
-void http_reply_stream(struct http_txn *t, http_produce_fn produce, void (*fini)(void *), void *ctx);
+void http_reply_stream(struct http_txn *t, http_produce_fn produce, void (*fini)(void *),
+		       void *ctx);
 /* The standard page of @status (errorfile of the proxy, if it has one). */
 void http_reply_error(struct http_txn *t, unsigned int status);
 /* Redirect to @location (text lives as long as the request) with 301, 302, 303, 307 or 308. */

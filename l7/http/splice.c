@@ -17,7 +17,7 @@ struct end {
 	struct h1_side *from; /* decodes */
 	struct h1_side *to;   /* encodes */
 	struct conn *in, *out;
-	uint32_t off;         /* PX_O_SPLICE_*: switched off by `no option` */
+	uint32_t off; /* PX_O_SPLICE_*: switched off by `no option` */
 };
 
 static struct end ends(struct http_txn *t, enum http_direction dir)
@@ -25,7 +25,8 @@ static struct end ends(struct http_txn *t, enum http_direction dir)
 	struct conn *c = &t->s.sess->client, *s = &t->s.up->conn;
 
 	if (dir == DIR_REQUEST)
-		return (struct end){ &t->req, &t->cl, &t->sv, c, s, PX_O_SPLICE_AUTO | PX_O_SPLICE_REQ };
+		return (struct end){ &t->req, &t->cl, &t->sv,
+				     c,       s,      PX_O_SPLICE_AUTO | PX_O_SPLICE_REQ };
 	return (struct end){ &t->rsp, &t->sv, &t->cl, s, c, PX_O_SPLICE_AUTO | PX_O_SPLICE_RTR };
 }
 
@@ -38,16 +39,17 @@ static bool allowed(struct http_txn *t, enum http_direction dir, const struct en
 {
 	bool tunnel = t->flags & TXN_TUNNEL;
 
-	if (t->client != &h1_client_codec || e->m->state != MSG_BODY || !body_empty(&e->m->body) || !head_is_out(&e->to->out) ||
-	    !list_empty(&e->m->stages) || !e->in->xprt->raw || !e->out->xprt->raw || e->to->out.done)
+	if (t->client != &h1_client_codec || e->m->state != MSG_BODY || !body_empty(&e->m->body) ||
+	    !head_is_out(&e->to->out) || !list_empty(&e->m->stages) || !e->in->xprt->raw ||
+	    !e->out->xprt->raw || e->to->out.done)
 		return false;
 	/* what the connection's segment still holds has to go first */
 	if (dir == DIR_REQUEST ? h1_client_holds(t->s.sess) : t->srv_rx && segment_len(t->srv_rx))
 		return false;
 	if (tunnel)
 		return e->from->body.state == H1B_UNTIL_CLOSE;
-	return dir == DIR_RESPONSE && splice_enabled &&
-	       e->from->body.state == H1B_LENGTH && e->from->body.left >= SPLICE_BODY_MIN &&
+	return dir == DIR_RESPONSE && splice_enabled && e->from->body.state == H1B_LENGTH &&
+	       e->from->body.left >= SPLICE_BODY_MIN &&
 	       !((t->s.be->no_options | t->s.sess->fe->no_options) & e->off);
 }
 
@@ -94,9 +96,11 @@ enum http_io http_splice_move(struct http_txn *t, enum http_direction dir, bool 
 	e.to->out.bytes += written;
 	*(dir == DIR_REQUEST ? &t->s.bytes_in : &t->s.bytes_out) += written;
 	if (r->read != read)
-		*(dir == DIR_REQUEST ? &t->client_heard_ms : &t->server_heard_ms) = this_loop->now_ms;
+		*(dir == DIR_REQUEST ? &t->client_heard_ms : &t->server_heard_ms) =
+			this_loop->now_ms;
 	if (written)
-		*(dir == DIR_REQUEST ? &t->server_heard_ms : &t->client_heard_ms) = this_loop->now_ms;
+		*(dir == DIR_REQUEST ? &t->server_heard_ms : &t->client_heard_ms) =
+			this_loop->now_ms;
 	*moved |= written != 0 && result != RELAY_MORE;
 	switch (result) {
 	case RELAY_MORE: /* others get their turn */

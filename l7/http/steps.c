@@ -19,9 +19,11 @@ bool http_expired(struct http_txn *t, uint64_t heard_ms, uint32_t timeout_ms)
 	return (t->s.flags & STREAM_EXPIRED) && this_loop->now_ms >= deadline(heard_ms, timeout_ms);
 }
 
-enum step_result http_wait(struct http_txn *t, unsigned int waits, uint32_t client_ms, uint32_t server_ms)
+enum step_result http_wait(struct http_txn *t, unsigned int waits, uint32_t client_ms,
+			   uint32_t server_ms)
 {
-	uint64_t at = deadline(t->client_heard_ms, client_ms), srv = deadline(t->server_heard_ms, server_ms);
+	uint64_t at = deadline(t->client_heard_ms, client_ms),
+		 srv = deadline(t->server_heard_ms, server_ms);
 
 	if (srv < at)
 		at = srv;
@@ -49,7 +51,8 @@ static uint32_t request_timeout(const struct http_txn *t)
 
 static enum step_result bad_head(struct http_txn *t)
 {
-	unsigned int status = h1_error_status(t->cl.head.error ? t->cl.head.error : t->cl.body.error);
+	unsigned int status =
+		h1_error_status(t->cl.head.error ? t->cl.head.error : t->cl.body.error);
 
 	count_add(&http_fe_count(t)->failed_req, 1);
 	return http_fail(t, 'P', 'R', status);
@@ -164,7 +167,8 @@ enum step_result http_run_rules(struct http_txn *t, struct proxy *px, unsigned i
 	case RULE_DONE:
 		return rule_answered(t);
 	case RULE_YIELD:
-		return http_wait(t, WAIT_CLIENT_DATA | WAIT_OTHER, t->s.sess->fe->timeout.client, 0);
+		return http_wait(t, WAIT_CLIENT_DATA | WAIT_OTHER, t->s.sess->fe->timeout.client,
+				 0);
 	case RULE_ERROR:
 		count_add(&http_fe_count(t)->internal_errors, 1);
 		return http_fail(t, 'I', response ? 'H' : 'R', 500);
@@ -176,7 +180,8 @@ enum step_result http_run_rules(struct http_txn *t, struct proxy *px, unsigned i
 /* Rules that look at bytes come first, as the manual orders them; then http-request rules; then pages of our own. */
 static enum step_result request_rules(struct http_txn *t, struct proxy *px)
 {
-	static const unsigned int sets[] = { RULESET_TCP_CONTENT, RULESET_HTTP_REQ, RULESET_HTTP_REDIRECT };
+	static const unsigned int sets[] = { RULESET_TCP_CONTENT, RULESET_HTTP_REQ,
+					     RULESET_HTTP_REDIRECT };
 	enum step_result r;
 
 	for (size_t i = t->rule_phase; i < ARRAY_SIZE(sets); i++) {
@@ -265,7 +270,8 @@ static enum upstream_take may_reuse(struct stream *s)
 	struct http_txn *t = http_txn_of(s);
 	struct list *idle;
 
-	if ((t->flags & TXN_NO_REUSE) || t->req.method == METH_CONNECT || http_conn_mode(t) != CONN_KEEP_ALIVE)
+	if ((t->flags & TXN_NO_REUSE) || t->req.method == METH_CONNECT ||
+	    http_conn_mode(t) != CONN_KEEP_ALIVE)
 		return UP_TAKE_NONE;
 	switch (http_conf(s->be)->reuse) {
 	case REUSE_NEVER:
@@ -275,7 +281,8 @@ static enum upstream_take may_reuse(struct stream *s)
 	case REUSE_AGGRESSIVE:
 		idle = upstream_idle_list(s->srv);
 		if (!(t->flags & TXN_FIRST) ||
-		    (!list_empty(idle) && list_first(idle, struct upstream, pool_node)->requests > 1))
+		    (!list_empty(idle) &&
+		     list_first(idle, struct upstream, pool_node)->requests > 1))
 			return UP_TAKE_ANY;
 		break;
 	case REUSE_ALWAYS:

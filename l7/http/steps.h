@@ -11,8 +11,19 @@
 #include "stream/upstream.h"
 
 enum http_step {
-	HS_READ_HEAD, HS_FE_RULES, HS_CHOOSE_BACKEND, HS_BE_RULES, HS_PREPARE, HS_PICK, HS_CONNECT, HS_EXCHANGE, HS_RSP_RULES,
-	HS_FORWARD, HS_FAIL, HS_REPLY, HS_END,
+	HS_READ_HEAD,
+	HS_FE_RULES,
+	HS_CHOOSE_BACKEND,
+	HS_BE_RULES,
+	HS_PREPARE,
+	HS_PICK,
+	HS_CONNECT,
+	HS_EXCHANGE,
+	HS_RSP_RULES,
+	HS_FORWARD,
+	HS_FAIL,
+	HS_REPLY,
+	HS_END,
 };
 extern const struct stream_step http_steps[];
 extern const struct upstream_hooks http_upstream_hooks;
@@ -44,7 +55,8 @@ enum http_conn_mode http_conn_mode(const struct http_txn *t);
 
 /* Waits: for @waits, until the client's or server's timeout (0: none) since it was last heard. The timer is only touched when it
  * would fire too late. */
-enum step_result http_wait(struct http_txn *t, unsigned int waits, uint32_t client_ms, uint32_t server_ms);
+enum step_result http_wait(struct http_txn *t, unsigned int waits, uint32_t client_ms,
+			   uint32_t server_ms);
 /* After STREAM_EXPIRED: has this side's time really run out? (The timer is not moved at each byte.) */
 bool http_expired(struct http_txn *t, uint64_t heard_ms, uint32_t timeout_ms);
 

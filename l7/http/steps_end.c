@@ -61,7 +61,8 @@ static uint64_t *class_counter(uint64_t *rsp_1xx, unsigned int status)
 {
 	unsigned int class = status / 100;
 
-	return rsp_1xx + (class >= 1 && class <= 5 ? class - 1 : 5); /* rsp_1xx .. rsp_5xx, rsp_other */
+	return rsp_1xx +
+	       (class >= 1 && class <= 5 ? class - 1 : 5); /* rsp_1xx .. rsp_5xx, rsp_other */
 }
 
 void http_count_status(struct http_txn *t)
@@ -98,7 +99,7 @@ static void start_reply(struct http_txn *t)
 	http_prepare_response(t);
 	t->flags |= TXN_REQ_STARTED; /* started: not again */
 	t->client_heard_ms = this_loop->now_ms;
-	if (!t->produce_fini) /* but a page of our own has its times */
+	if (!t->produce_fini)        /* but a page of our own has its times */
 		t->s.t.response = 0; /* no server's response was used: %Tr is -1 */
 }
 
@@ -187,7 +188,8 @@ static bool server_reusable(const struct http_txn *t)
 
 	if (!up || (t->flags & (TXN_SERVER_CLOSE | TXN_SERVER_GONE | TXN_TUNNEL)))
 		return false;
-	if (t->rsp.state != MSG_DONE || !t->sv.out.done || (t->rsp.flags & (MSG_F_CLOSE_DELIM | MSG_F_CONN_CLOSE)))
+	if (t->rsp.state != MSG_DONE || !t->sv.out.done ||
+	    (t->rsp.flags & (MSG_F_CLOSE_DELIM | MSG_F_CONN_CLOSE)))
 		return false;
 	if (t->srv_rx && segment_len(t->srv_rx))
 		return false;
@@ -219,7 +221,8 @@ enum step_result http_step_end(struct stream *s)
 		count_times(t, http_srv_count(t));
 	}
 	if (s->srv && server_slot_limit(s->srv))
-		give_server_back(t); /* before the next one gets the slot: idle connections count against maxconn */
+		give_server_back(
+			t); /* before the next one gets the slot: idle connections count against maxconn */
 	stream_release(s);
 	if (!(t->flags & TXN_NOT_LOGGED))
 		log_stream(s, t);

@@ -44,7 +44,8 @@ static struct http_txn *txn_alloc(void)
 	return t;
 }
 
-struct http_txn *http_txn_new(struct session *sess, const struct http_codec *client, void *client_ctx)
+struct http_txn *http_txn_new(struct session *sess, const struct http_codec *client,
+			      void *client_ctx)
 {
 	struct http_txn *t = txn_alloc();
 

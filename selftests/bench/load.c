@@ -36,13 +36,21 @@
 #include <time.h>
 #include <unistd.h>
 
-enum load_mode { MODE_KEEP, MODE_CLOSE, MODE_RR, MODE_CONN, MODE_BULK, MODE_IDLE_HTTP, MODE_IDLE_TCP };
+enum load_mode {
+	MODE_KEEP,
+	MODE_CLOSE,
+	MODE_RR,
+	MODE_CONN,
+	MODE_BULK,
+	MODE_IDLE_HTTP,
+	MODE_IDLE_TCP
+};
 
 static const struct {
 	const char *name;
-	bool http;	/* requests and responses, else BYTES echoed */
-	bool one_shot;	/* a new connection for each operation */
-	bool hold;	/* after the first operation only wait */
+	bool http;     /* requests and responses, else BYTES echoed */
+	bool one_shot; /* a new connection for each operation */
+	bool hold;     /* after the first operation only wait */
 } modes[] = {
 	[MODE_KEEP] = { "keep", true, false, false },
 	[MODE_CLOSE] = { "close", true, true, false },
@@ -56,9 +64,9 @@ static const struct {
 struct conn {
 	int fd;
 	bool connecting;
-	uint64_t started_ns;	/* of the present operation */
-	size_t got;		/* bytes of the present response */
-	size_t want;		/* its length once known, else 0 */
+	uint64_t started_ns; /* of the present operation */
+	size_t got;          /* bytes of the present response */
+	size_t want;         /* its length once known, else 0 */
 	char head[512];
 };
 

@@ -29,7 +29,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define BUF_SIZE 65536
+#define BUF_SIZE   65536
 #define BULK_CHUNK (256 * 1024)
 
 enum origin_type { ORIGIN_HTTP, ORIGIN_ECHO, ORIGIN_BULK, ORIGIN_STDIN };

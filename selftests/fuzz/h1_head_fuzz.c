@@ -19,7 +19,9 @@ struct result {
 	size_t wire_n;
 };
 
-#define MEANING (MSG_F_CHUNKED | MSG_F_LENGTH | MSG_F_NO_BODY | MSG_F_CLOSE_DELIM | MSG_F_HTTP10 | MSG_F_INTERIM | MSG_F_TUNNEL)
+#define MEANING                                                                            \
+	(MSG_F_CHUNKED | MSG_F_LENGTH | MSG_F_NO_BODY | MSG_F_CLOSE_DELIM | MSG_F_HTTP10 | \
+	 MSG_F_INTERIM | MSG_F_TUNNEL)
 
 static void require(bool fact)
 {
@@ -108,14 +110,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (split.head == H1_MORE && whole.head == H1_BAD)
 		return 0; /* a line is looked at again only when its end has come: the verdict comes then */
 	require(whole.head == split.head && whole.head_error == split.head_error);
-	require(whole.flags == split.flags && whole.headers == split.headers && whole.length == split.length);
+	require(whole.flags == split.flags && whole.headers == split.headers &&
+		whole.length == split.length);
 	require(whole.body == split.body && whole.queued == split.queued);
 	if (whole.head != H1_OK || whole.body != H1_OK)
 		return 0;
 	require(whole.wire_n == split.wire_n && memcmp(whole.wire, split.wire, whole.wire_n) == 0);
 	run(whole.wire, whole.wire_n, whole.wire_n, response, relax, &again);
 	require(again.head == H1_OK && again.body == H1_OK);
-	require(again.flags == whole.flags && again.headers == whole.headers && again.length == whole.length);
+	require(again.flags == whole.flags && again.headers == whole.headers &&
+		again.length == whole.length);
 	require(again.queued == whole.queued);
 	return 0;
 }

@@ -38,8 +38,8 @@ static void fill(struct segment *s, const char *p, size_t n)
 }
 
 /* Parses @text given in two pieces, split at @cut. */
-static enum h1_result parse(struct http_msg *m, struct h1_head *h, struct segment *s, const char *text, size_t n,
-			    size_t cut, bool response, uint8_t relax)
+static enum h1_result parse(struct http_msg *m, struct h1_head *h, struct segment *s,
+			    const char *text, size_t n, size_t cut, bool response, uint8_t relax)
 {
 	enum h1_result r;
 
@@ -54,7 +54,7 @@ static enum h1_result parse(struct http_msg *m, struct h1_head *h, struct segmen
 }
 
 #define T(text) text, sizeof(text) - 1
-#define REQ "GET / HTTP/1.1\r\nHost: a\r\n"
+#define REQ     "GET / HTTP/1.1\r\nHost: a\r\n"
 
 static const struct head_case {
 	const char *what, *text;
@@ -70,7 +70,8 @@ static const struct head_case {
 	{ "bare LF", T("GET / HTTP/1.1\nHost: a\n\n"), 0, 0, 1 },
 	{ "blank lines first", T("\r\n\n" REQ "\r\n"), 0, 0, 1 },
 	{ "HTTP/1.0", T("GET / HTTP/1.0\r\n\r\n"), 0, MSG_F_HTTP10 | MSG_F_CONN_CLOSE, 0 },
-	{ "1.0 keep-alive", T("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n"), 0, MSG_F_CONN_KA, 1 },
+	{ "1.0 keep-alive", T("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n"), 0, MSG_F_CONN_KA,
+	  1 },
 	{ "HTTP/1.2 is 1.1", T("GET / HTTP/1.2\r\n\r\n"), 0, 0, 0 },
 	{ "HTTP/2.0", T("GET / HTTP/2.0\r\n\r\n"), H1_ERR_VERSION_OTHER },
 	{ "HTTP/1.10", T("GET / HTTP/1.10\r\n\r\n"), H1_ERR_START_LINE },
@@ -90,7 +91,8 @@ static const struct head_case {
 	{ "fragment", T("GET /#a HTTP/1.1\r\n\r\n"), H1_ERR_TARGET },
 	{ "control in target", T("GET /\x01 HTTP/1.1\r\n\r\n"), H1_ERR_TARGET },
 	{ "absolute", T("GET http://a/x HTTP/1.1\r\nHost: a\r\n\r\n"), 0, MSG_F_ABS_URI, 1 },
-	{ "absolute, default port", T("GET http://a:80/x HTTP/1.1\r\nHost: a\r\n\r\n"), 0, MSG_F_ABS_URI, 1 },
+	{ "absolute, default port", T("GET http://a:80/x HTTP/1.1\r\nHost: a\r\n\r\n"), 0,
+	  MSG_F_ABS_URI, 1 },
 	{ "absolute, other host", T("GET http://b/x HTTP/1.1\r\nHost: a\r\n\r\n"), H1_ERR_HOST },
 	{ "CONNECT", T("CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n"), 0, 0, 1 },
 	{ "CONNECT without port", T("CONNECT a HTTP/1.1\r\nHost: a\r\n\r\n"), H1_ERR_TARGET },
@@ -106,43 +108,64 @@ static const struct head_case {
 	{ "blank line begin", T("GET / HTTP/1.1\r\n Host: a\r\n\r\n"), H1_ERR_FOLDED },
 	{ "folded", T(REQ "X: a\r\n b\r\n\r\n"), H1_ERR_FOLDED },
 	{ "folded, relaxed", T(REQ "X: a\r\n b\r\n\r\n"), 0, 0, 2, false, H1_RELAX_FOLD },
-	{ "folded length, relaxed", T(REQ "Content-Length: 1\r\n 2\r\n\r\n"), H1_ERR_FOLDED, 0, 0, false, H1_RELAX_FOLD },
+	{ "folded length, relaxed", T(REQ "Content-Length: 1\r\n 2\r\n\r\n"), H1_ERR_FOLDED, 0, 0,
+	  false, H1_RELAX_FOLD },
 	{ "bare CR", T(REQ "X: a\rb\r\n\r\n"), H1_ERR_BARE_CR },
 	{ "NUL", T(REQ "X: a\0b\r\n\r\n"), H1_ERR_VALUE },
 	{ "NUL, relaxed", T(REQ "X: a\0b\r\n\r\n"), H1_ERR_VALUE, 0, 0, false, H1_RELAX_CHARS },
-	{ "control", T(REQ "X: a\x01" "b\r\n\r\n"), H1_ERR_VALUE },
-	{ "control, relaxed", T(REQ "X: a\x01" "b\r\n\r\n"), 0, 0, 2, false, H1_RELAX_CHARS },
-	{ "DEL far in a long value", T(REQ "X: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\x7f\r\n\r\n"), H1_ERR_VALUE },
+	{ "control",
+	  T(REQ "X: a\x01"
+		"b\r\n\r\n"),
+	  H1_ERR_VALUE },
+	{ "control, relaxed",
+	  T(REQ "X: a\x01"
+		"b\r\n\r\n"),
+	  0, 0, 2, false, H1_RELAX_CHARS },
+	{ "DEL far in a long value",
+	  T(REQ "X: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\x7f\r\n\r\n"), H1_ERR_VALUE },
 	{ "8-bit value, tab", T(REQ "X: a\xe9\tb\r\n\r\n"), 0, 0, 2 },
 	{ "length", T(REQ "Content-Length: 12\r\n\r\n"), 0, MSG_F_LENGTH, 2 },
-	{ "length twice", T(REQ "Content-Length: 12\r\nContent-Length: 12\r\n\r\n"), 0, MSG_F_LENGTH, 2 },
+	{ "length twice", T(REQ "Content-Length: 12\r\nContent-Length: 12\r\n\r\n"), 0,
+	  MSG_F_LENGTH, 2 },
 	{ "length list", T(REQ "Content-Length: 12, 12\r\n\r\n"), 0, MSG_F_LENGTH, 2 },
-	{ "length differs", T(REQ "Content-Length: 12\r\nContent-Length: 13\r\n\r\n"), H1_ERR_CONTENT_LENGTH },
+	{ "length differs", T(REQ "Content-Length: 12\r\nContent-Length: 13\r\n\r\n"),
+	  H1_ERR_CONTENT_LENGTH },
 	{ "length list differs", T(REQ "Content-Length: 12, 13\r\n\r\n"), H1_ERR_CONTENT_LENGTH },
 	{ "length sign", T(REQ "Content-Length: +1\r\n\r\n"), H1_ERR_CONTENT_LENGTH },
 	{ "length hex", T(REQ "Content-Length: 0x1\r\n\r\n"), H1_ERR_CONTENT_LENGTH },
 	{ "length blank inside", T(REQ "Content-Length: 1 1\r\n\r\n"), H1_ERR_CONTENT_LENGTH },
 	{ "length empty", T(REQ "Content-Length:\r\n\r\n"), H1_ERR_CONTENT_LENGTH },
-	{ "length huge", T(REQ "Content-Length: 99999999999999999999\r\n\r\n"), H1_ERR_CONTENT_LENGTH },
+	{ "length huge", T(REQ "Content-Length: 99999999999999999999\r\n\r\n"),
+	  H1_ERR_CONTENT_LENGTH },
 	{ "chunked", T(REQ "Transfer-Encoding: Chunked\r\n\r\n"), 0, MSG_F_CHUNKED, 2 },
 	{ "chunked and length", T(REQ "Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n"), 0,
 	  MSG_F_CHUNKED | MSG_F_CONN_CLOSE, 2 },
-	{ "chunked in 1.0", T("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"), H1_ERR_TE_10 },
+	{ "chunked in 1.0", T("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n"),
+	  H1_ERR_TE_10 },
 	{ "gzip, chunked", T(REQ "Transfer-Encoding: gzip, chunked\r\n\r\n"), H1_ERR_TE_UNKNOWN },
-	{ "chunked, gzip", T(REQ "Transfer-Encoding: chunked, gzip\r\n\r\n"), H1_ERR_TRANSFER_ENCODING },
-	{ "chunked twice", T(REQ "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"),
+	{ "chunked, gzip", T(REQ "Transfer-Encoding: chunked, gzip\r\n\r\n"),
+	  H1_ERR_TRANSFER_ENCODING },
+	{ "chunked twice",
+	  T(REQ "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n"),
 	  H1_ERR_TRANSFER_ENCODING },
 	{ "xchunked", T(REQ "Transfer-Encoding: xchunked\r\n\r\n"), H1_ERR_TRANSFER_ENCODING },
-	{ "vertical tab", T(REQ "Transfer-Encoding: \x0b" "chunked\r\n\r\n"), H1_ERR_VALUE },
+	{ "vertical tab",
+	  T(REQ "Transfer-Encoding: \x0b"
+		"chunked\r\n\r\n"),
+	  H1_ERR_VALUE },
 	{ "empty coding", T(REQ "Transfer-Encoding:\r\n\r\n"), H1_ERR_TRANSFER_ENCODING },
 	{ "expect", T(REQ "Expect: 100-Continue\r\n\r\n"), 0, MSG_F_EXPECT_100, 2 },
 	{ "upgrade", T(REQ "Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n"), 0,
 	  MSG_F_CONN_KA | MSG_F_CONN_UPG | MSG_F_UPGRADE, 3 },
-	{ "response", T("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"), 0, MSG_F_LENGTH | MSG_F_LINE_RAW, 1, true },
+	{ "response", T("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n"), 0,
+	  MSG_F_LENGTH | MSG_F_LINE_RAW, 1, true },
 	{ "response without reason", T("HTTP/1.1 200\r\n\r\n"), 0, MSG_F_CLOSE_DELIM, 0, true },
-	{ "204 has no length", T("HTTP/1.1 204 No\r\nContent-Length: 2\r\n\r\n"), 0, MSG_F_NO_BODY, 0, true },
-	{ "304 keeps its length", T("HTTP/1.1 304 No\r\nContent-Length: 2\r\n\r\n"), 0, MSG_F_NO_BODY, 1, true },
-	{ "interim", T("HTTP/1.1 103 Early\r\nLink: x\r\n\r\n"), 0, MSG_F_INTERIM | MSG_F_NO_BODY, 1, true },
+	{ "204 has no length", T("HTTP/1.1 204 No\r\nContent-Length: 2\r\n\r\n"), 0, MSG_F_NO_BODY,
+	  0, true },
+	{ "304 keeps its length", T("HTTP/1.1 304 No\r\nContent-Length: 2\r\n\r\n"), 0,
+	  MSG_F_NO_BODY, 1, true },
+	{ "interim", T("HTTP/1.1 103 Early\r\nLink: x\r\n\r\n"), 0, MSG_F_INTERIM | MSG_F_NO_BODY,
+	  1, true },
 	{ "101", T("HTTP/1.1 101 Sw\r\n\r\n"), 0, MSG_F_TUNNEL, 0, true },
 	{ "two digits", T("HTTP/1.1 20 OK\r\n\r\n"), H1_ERR_STATUS, 0, 0, true },
 	{ "four digits", T("HTTP/1.1 2000 OK\r\n\r\n"), H1_ERR_STATUS, 0, 0, true },
@@ -160,12 +183,16 @@ static void head_verdicts(void **state)
 			struct segment *s = segment_new();
 			struct http_msg m;
 			struct h1_head h;
-			enum h1_result r = parse(&m, &h, s, c->text, c->n, cut, c->response, c->relax);
+			enum h1_result r =
+				parse(&m, &h, s, c->text, c->n, cut, c->response, c->relax);
 
 			if (r != (c->error ? H1_BAD : H1_OK) || h.error != c->error ||
-			    (!c->error && ((m.flags & c->flags) != c->flags || http_hdr_count(&m) != c->headers)))
-				fail_msg("%s, cut at %zu: result %d, error '%s', flags %x, %d headers", c->what, cut, r,
-					 h1_error_text(h.error), m.flags, http_hdr_count(&m));
+			    (!c->error && ((m.flags & c->flags) != c->flags ||
+					   http_hdr_count(&m) != c->headers)))
+				fail_msg("%s, cut at %zu: result %d, error '%s', flags %x, %d "
+					 "headers",
+					 c->what, cut, r, h1_error_text(h.error), m.flags,
+					 http_hdr_count(&m));
 			if (r == H1_OK)
 				assert_int_equal(s->start, s->end);
 			http_msg_fini(&m);
@@ -187,7 +214,8 @@ static void head_limits(void **state)
 		for (int i = 0; i < headers; i++)
 			w += sprintf(w, "x%d: a\r\n", i);
 		w += sprintf(w, "\r\n");
-		assert_int_equal(parse(&m, &h, s, text, w - text, w - text, false, 0), headers <= 100 ? H1_OK : H1_BAD);
+		assert_int_equal(parse(&m, &h, s, text, w - text, w - text, false, 0),
+				 headers <= 100 ? H1_OK : H1_BAD);
 		if (headers > 100)
 			assert_int_equal(h.error, H1_ERR_TOO_MANY_HEADERS);
 		else
@@ -269,8 +297,10 @@ static void chunk_verdicts(void **state)
 		for (size_t cut = 0; cut <= n; cut++) {
 			char *out = decode(c->wire, n, cut, &complete, &left);
 
-			if (!c->data != !out || (out && (strcmp(out, c->data) || complete != c->complete)))
-				fail_msg("%s, cut at %zu: '%s', complete %d", c->what, cut, out ? out : "(refused)", complete);
+			if (!c->data != !out ||
+			    (out && (strcmp(out, c->data) || complete != c->complete)))
+				fail_msg("%s, cut at %zu: '%s', complete %d", c->what, cut,
+					 out ? out : "(refused)", complete);
 			if (out && complete && cut == n)
 				assert_int_equal(left, c->left);
 		}
@@ -330,18 +360,25 @@ static char *encode(struct http_msg *m, size_t step)
 
 static void edits_on_the_wire(void **state)
 {
-	static const char text[] = "GET /a?b=1 HTTP/1.1\r\nHost: a\r\nX-One: 1\r\nx-two:2\r\nX-Three: 3\r\n\r\n";
-	static const char want[] = "PUT /n?b=1 HTTP/1.1\r\nhost: a\r\nx-two: 2\r\nx-three: three\r\nx-four: 4\r\n\r\n";
+	static const char text[] =
+		"GET /a?b=1 HTTP/1.1\r\nHost: a\r\nX-One: 1\r\nx-two:2\r\nX-Three: 3\r\n\r\n";
+	static const char want[] =
+		"PUT /n?b=1 HTTP/1.1\r\nhost: a\r\nx-two: 2\r\nx-three: three\r\nx-four: 4\r\n\r\n";
 
 	for (size_t step = 1; step < 100; step++) {
 		struct segment *s = segment_new();
 		struct http_msg m;
 		struct h1_head h;
 
-		assert_int_equal(parse(&m, &h, s, text, sizeof(text) - 1, sizeof(text) - 1, false, 0), H1_OK);
+		assert_int_equal(parse(&m, &h, s, text, sizeof(text) - 1, sizeof(text) - 1, false,
+				       0),
+				 H1_OK);
 		assert_int_equal(http_hdr_delete_all(&m, HDR_OTHER, SLICE("x-one")), 1);
 		assert_null(http_hdr_find(&m, HDR_OTHER, SLICE("x-one"), NULL));
-		assert_int_equal(http_hdr_replace(&m, http_hdr_find(&m, HDR_OTHER, SLICE("x-three"), NULL), SLICE("three")), 0);
+		assert_int_equal(
+			http_hdr_replace(&m, http_hdr_find(&m, HDR_OTHER, SLICE("x-three"), NULL),
+					 SLICE("three")),
+			0);
 		assert_int_equal(http_hdr_append(&m, SLICE("x-four"), SLICE("4")), 0);
 		assert_int_equal(http_hdr_append(&m, SLICE("x-bad"), SLICE("4\r\nevil: 1")), -22);
 		http_set_path(&m, SLICE("/n"), false);
@@ -355,14 +392,16 @@ static void edits_on_the_wire(void **state)
 
 static void untouched_is_one_run(void **state)
 {
-	static const char text[] = "GET / HTTP/1.1\r\nHost: a\r\nAccept: */*\r\nCookie: a=b\r\n\r\n";
+	static const char text[] =
+		"GET / HTTP/1.1\r\nHost: a\r\nAccept: */*\r\nCookie: a=b\r\n\r\n";
 	struct segment *s = segment_new();
 	struct iovec iov[H1_OUT_IOV];
 	struct http_msg m;
 	struct h1_head h;
 	struct h1_out o;
 
-	assert_int_equal(parse(&m, &h, s, text, sizeof(text) - 1, sizeof(text) - 1, false, 0), H1_OK);
+	assert_int_equal(parse(&m, &h, s, text, sizeof(text) - 1, sizeof(text) - 1, false, 0),
+			 H1_OK);
 	m.body.eom = true;
 	h1_out_start(&o);
 	assert_int_equal(h1_out_gather(&o, &m, iov), 1);
@@ -373,8 +412,10 @@ static void untouched_is_one_run(void **state)
 
 static void chunked_on_the_wire(void **state)
 {
-	static const char text[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n3;x\r\nyou\r\n0\r\nT: v\r\n\r\n";
-	static const char want[] = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhiyou\r\n0\r\nt: v\r\n\r\n";
+	static const char text[] = "HTTP/1.1 200 OK\r\nTransfer-Encoding: "
+				   "chunked\r\n\r\n2\r\nhi\r\n3;x\r\nyou\r\n0\r\nT: v\r\n\r\n";
+	static const char want[] = "HTTP/1.1 200 OK\r\ntransfer-encoding: "
+				   "chunked\r\n\r\n5\r\nhiyou\r\n0\r\nt: v\r\n\r\n";
 
 	for (size_t step = 1; step < 120; step++) {
 		struct segment *s = segment_new();
@@ -382,7 +423,8 @@ static void chunked_on_the_wire(void **state)
 		struct h1_head h;
 		struct h1_body b;
 
-		assert_int_equal(parse(&m, &h, s, text, sizeof(text) - 1, sizeof(text) - 1, true, 0), H1_OK);
+		assert_int_equal(
+			parse(&m, &h, s, text, sizeof(text) - 1, sizeof(text) - 1, true, 0), H1_OK);
 		h1_body_start(&b, &m);
 		assert_int_equal(h1_body_decode(&b, &m, s), H1_OK);
 		m.flags |= MSG_F_XFER_CHUNK;
@@ -471,10 +513,17 @@ static void known_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(head_verdicts),     cmocka_unit_test(head_limits),	  cmocka_unit_test(chunk_verdicts),
-		cmocka_unit_test(tiny_chunks),	     cmocka_unit_test(edits_on_the_wire), cmocka_unit_test(untouched_is_one_run),
-		cmocka_unit_test(chunked_on_the_wire), cmocka_unit_test(many_edits),	  cmocka_unit_test(targets),
-		cmocka_unit_test(value_lists),	     cmocka_unit_test(known_names),
+		cmocka_unit_test(head_verdicts),
+		cmocka_unit_test(head_limits),
+		cmocka_unit_test(chunk_verdicts),
+		cmocka_unit_test(tiny_chunks),
+		cmocka_unit_test(edits_on_the_wire),
+		cmocka_unit_test(untouched_is_one_run),
+		cmocka_unit_test(chunked_on_the_wire),
+		cmocka_unit_test(many_edits),
+		cmocka_unit_test(targets),
+		cmocka_unit_test(value_lists),
+		cmocka_unit_test(known_names),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

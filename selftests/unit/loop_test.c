@@ -15,7 +15,7 @@
 
 struct probe {
 	struct timer t;
-	uint64_t want;    /* 0: not armed */
+	uint64_t want; /* 0: not armed */
 	uint64_t fired_at;
 };
 
@@ -38,7 +38,9 @@ static void probe_fired(struct timer *t)
 
 static uint64_t some_delay(void)
 {
-	static const uint64_t scale[] = { 1, 10, 64, 100, 4096, 60000, 262144, 3600000, 86400000ULL * 30 };
+	static const uint64_t scale[] = { 1,      10,      64,
+					  100,    4096,    60000,
+					  262144, 3600000, 86400000ULL * 30 };
 
 	return (uint64_t)rand() % scale[rand() % (int)ARRAY_SIZE(scale)];
 }

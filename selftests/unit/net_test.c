@@ -49,7 +49,8 @@ static struct addr a4(const char *text)
 
 static void test_follows_changes(void **state)
 {
-	struct addr own = a4("10.77.0.1"), peer = a4("10.77.0.2"), far = a4("198.51.100.1"), via = a4("10.77.0.254");
+	struct addr own = a4("10.77.0.1"), peer = a4("10.77.0.2"), far = a4("198.51.100.1"),
+		    via = a4("10.77.0.254");
 	struct net_gateway_route gw[4];
 	struct net_link link;
 	struct net_route r;

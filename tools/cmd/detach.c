@@ -20,8 +20,9 @@ static int list_links(struct adm *a, uint32_t ifindex, bool would)
 	for (int i = 0; i < n && i < 64; i++) {
 		if (ifindex && links[i].ifindex != ifindex)
 			continue;
-		adm_say(a, "%s %s from %s", would ? "would detach" : "detaching", lbdmap_hook_name(links[i].hook),
-		       if_indextoname(links[i].ifindex, name) ? name : "a vanished interface");
+		adm_say(a, "%s %s from %s", would ? "would detach" : "detaching",
+			lbdmap_hook_name(links[i].hook),
+			if_indextoname(links[i].ifindex, name) ? name : "a vanished interface");
 		shown++;
 	}
 	return shown;
@@ -30,7 +31,8 @@ static int list_links(struct adm *a, uint32_t ifindex, bool would)
 /* The off switch must not say that all is off when it could not look. */
 static int not_allowed(const struct adm *a)
 {
-	return adm_fail("'%s': permission denied, nothing was changed\n  run lbadm as root", a->pin);
+	return adm_fail("'%s': permission denied, nothing was changed\n  run lbadm as root",
+			a->pin);
 }
 
 static int run_detach(struct adm *a, int argc, char **argv)
@@ -50,7 +52,8 @@ static int run_detach(struct adm *a, int argc, char **argv)
 			return adm_usage("detach", "one interface at most, not '%s' too", argv[i]);
 	}
 	if (!now && !a->dry_run)
-		return adm_usage("detach", "say --now: packets go to the host's own sockets at once, kernel flows break");
+		return adm_usage("detach", "say --now: packets go to the host's own sockets at "
+					   "once, kernel flows break");
 	if (iface) {
 		ifindex = if_nametoindex(iface);
 		if (!ifindex)
@@ -62,15 +65,16 @@ static int run_detach(struct adm *a, int argc, char **argv)
 	if (a->dry_run)
 		return ADM_OK;
 	if (!n) {
-		adm_say(a, "nothing of lbd is attached%s%s: no packet takes the kernel path of %s", iface ? " to " : "",
-			iface ? iface : "", a->pin);
+		adm_say(a, "nothing of lbd is attached%s%s: no packet takes the kernel path of %s",
+			iface ? " to " : "", iface ? iface : "", a->pin);
 		return ADM_OK;
 	}
 	n = lbdmap_detach_all(a->pin, ifindex, &err);
 	if (n < 0)
 		return adm_fail("%s", err.text);
 	adm_audit("detach %s --now: %d links", iface ? iface : "(all)", n);
-	adm_say(a, "%d detached. Maps and flows stay pinned in %s; a start of lbd attaches again.", n, a->pin);
+	adm_say(a, "%d detached. Maps and flows stay pinned in %s; a start of lbd attaches again.",
+		n, a->pin);
 	return ADM_OK;
 }
 
@@ -101,8 +105,12 @@ static int run_cleanup(struct adm *a, int argc, char **argv)
 	return ADM_OK;
 }
 
-COMMAND_TABLE(cmd_detach,
-	      { "detach", "[IFACE] --now", "The off switch: takes the programs off the interface (all without one), daemon or not.",
-		run_detach, CMD_CHANGES },
-	      { "cleanup", "", "Detaches everything and removes the pinned maps: for removal, or before another version.",
-		run_cleanup, CMD_CHANGES });
+COMMAND_TABLE(
+	cmd_detach,
+	{ "detach", "[IFACE] --now",
+	  "The off switch: takes the programs off the interface (all without one), daemon or not.",
+	  run_detach, CMD_CHANGES },
+	{ "cleanup", "",
+	  "Detaches everything and removes the pinned maps: for removal, or before another "
+	  "version.",
+	  run_cleanup, CMD_CHANGES });

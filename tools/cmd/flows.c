@@ -49,7 +49,9 @@ static int parse_filter(struct filter *f, int argc, char **argv)
 		}
 	}
 	if (f->kill && !f->service && !f->server && !f->has_client)
-		return adm_usage("flows", "--kill wants --service, --server or --client: it does not cut everything");
+		return adm_usage(
+			"flows",
+			"--kill wants --service, --server or --client: it does not cut everything");
 	return 0;
 }
 
@@ -69,32 +71,41 @@ static bool passes(struct lbdmap_set *set, const struct filter *f, const struct 
 	if (f->state && strcmp(f->state, lbdmap_flow_state_name(LBD_FLOW_STATE(flow->word))) != 0)
 		return false;
 	if (f->service &&
-	    strcmp(f->service, adm_name(set, LBD_META_SERVICE, id_of(set, LBD_META_SERVICE, flow->service), name)) != 0)
+	    strcmp(f->service, adm_name(set, LBD_META_SERVICE,
+					id_of(set, LBD_META_SERVICE, flow->service), name)) != 0)
 		return false;
 	return !f->server ||
-	       strcmp(f->server, adm_name(set, LBD_META_SERVER, id_of(set, LBD_META_SERVER, flow->server), name)) == 0;
+	       strcmp(f->server, adm_name(set, LBD_META_SERVER,
+					  id_of(set, LBD_META_SERVER, flow->server), name)) == 0;
 }
 
 static json_t *flow_row(struct lbdmap_set *set, const struct lbd_flow *f)
 {
 	const struct lbd_source *src = lbdmap_source(set, f->source);
-	char client[80], vip[80], nat[80] = "-", a[LBDMAP_ADDR_TEXT], service[NAME_MAX_TEXT], server[NAME_MAX_TEXT];
+	char client[80], vip[80], nat[80] = "-", a[LBDMAP_ADDR_TEXT], service[NAME_MAX_TEXT],
+				  server[NAME_MAX_TEXT];
 	uint32_t now = lbdmap_tick();
 
-	snprintf(client, sizeof(client), "%s:%u", lbdmap_addr_text(&f->client, a), ntohs(f->cport_be));
+	snprintf(client, sizeof(client), "%s:%u", lbdmap_addr_text(&f->client, a),
+		 ntohs(f->cport_be));
 	snprintf(vip, sizeof(vip), "%s:%u", lbdmap_addr_text(&f->vip, a), ntohs(f->vport_be));
 	if (f->nport_be && src)
-		snprintf(nat, sizeof(nat), "%s:%u", lbdmap_addr_text(&src->addr, a), ntohs(f->nport_be));
-	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:f, s:f}", "service",
-			 adm_name(set, LBD_META_SERVICE, id_of(set, LBD_META_SERVICE, f->service), service), "client", client, "to",
-			 vip, "server", adm_name(set, LBD_META_SERVER, id_of(set, LBD_META_SERVER, f->server), server), "nat", nat,
-			 "state", lbdmap_flow_state_name(LBD_FLOW_STATE(f->word)), "idle_s",
-			 (double)lbdmap_ms_ticks(now - f->tick) / 1000.0, "age_s", (double)lbdmap_ms_ticks(now - f->born) / 1000.0);
+		snprintf(nat, sizeof(nat), "%s:%u", lbdmap_addr_text(&src->addr, a),
+			 ntohs(f->nport_be));
+	return json_pack(
+		"{s:s, s:s, s:s, s:s, s:s, s:s, s:f, s:f}", "service",
+		adm_name(set, LBD_META_SERVICE, id_of(set, LBD_META_SERVICE, f->service), service),
+		"client", client, "to", vip, "server",
+		adm_name(set, LBD_META_SERVER, id_of(set, LBD_META_SERVER, f->server), server),
+		"nat", nat, "state", lbdmap_flow_state_name(LBD_FLOW_STATE(f->word)), "idle_s",
+		(double)lbdmap_ms_ticks(now - f->tick) / 1000.0, "age_s",
+		(double)lbdmap_ms_ticks(now - f->born) / 1000.0);
 }
 
 static const struct out_column columns[] = {
-	{ "SERVICE", "service", OUT_TEXT }, { "CLIENT", "client", OUT_TEXT }, { "TO", "to", OUT_TEXT },
-	{ "SERVER", "server", OUT_TEXT },   { "NAT", "nat", OUT_TEXT },       { "STATE", "state", OUT_TEXT },
+	{ "SERVICE", "service", OUT_TEXT }, { "CLIENT", "client", OUT_TEXT },
+	{ "TO", "to", OUT_TEXT },           { "SERVER", "server", OUT_TEXT },
+	{ "NAT", "nat", OUT_TEXT },         { "STATE", "state", OUT_TEXT },
 	{ "IDLE s", "idle_s", OUT_COUNT },  { "AGE s", "age_s", OUT_COUNT },
 };
 
@@ -124,18 +135,21 @@ static int report(struct adm *a, struct lbdmap_set *set, const struct filter *f,
 	char n[32], all[32];
 
 	if (f->kill) {
-		adm_audit("flows --kill%s%s: %llu flows", f->service ? " --service " : "", f->service ? f->service : "",
-			  (unsigned long long)r->killed);
+		adm_audit("flows --kill%s%s: %llu flows", f->service ? " --service " : "",
+			  f->service ? f->service : "", (unsigned long long)r->killed);
 		adm_say(a, "%s %s flow%s: the next packet of either side is answered by a reset",
-			a->dry_run ? "would cut" : "cut", out_count(n, a->dry_run ? r->found : r->killed), r->found == 1 ? "" : "s");
+			a->dry_run ? "would cut" : "cut",
+			out_count(n, a->dry_run ? r->found : r->killed), r->found == 1 ? "" : "s");
 	} else if (a->json) {
-		json_t *o = json_pack("{s:I, s:I, s:O}", "found", (json_int_t)r->found, "guaranteed",
-				      (json_int_t)lbdmap_control(set)->flows, "flows", r->rows);
+		json_t *o =
+			json_pack("{s:I, s:I, s:O}", "found", (json_int_t)r->found, "guaranteed",
+				  (json_int_t)lbdmap_control(set)->flows, "flows", r->rows);
 		out_json(o);
 	} else {
 		if (!f->count)
 			out_table(columns, sizeof(columns) / sizeof(columns[0]), r->rows);
-		printf("%s flows of %s guaranteed%s\n", out_count(n, r->found), out_count(all, lbdmap_control(set)->flows),
+		printf("%s flows of %s guaranteed%s\n", out_count(n, r->found),
+		       out_count(all, lbdmap_control(set)->flows),
 		       !f->count && r->found > f->max ? "; --max N shows more" : "");
 		adm_print_source(set);
 	}
@@ -164,7 +178,10 @@ static int run_flows(struct adm *a, int argc, char **argv)
 	return rc;
 }
 
-COMMAND_TABLE(cmd_flows,
-	      { "flows",
-		"[--service S] [--server B/S] [--client ADDR] [--state STATE] [--count] [--max N] [--kill [--dry-run]]",
-		"The flow table: who is connected to which server; --kill resets the flows that fit.", run_flows, CMD_CHANGES });
+COMMAND_TABLE(
+	cmd_flows,
+	{ "flows",
+	  "[--service S] [--server B/S] [--client ADDR] [--state STATE] [--count] [--max N] "
+	  "[--kill [--dry-run]]",
+	  "The flow table: who is connected to which server; --kill resets the flows that fit.",
+	  run_flows, CMD_CHANGES });

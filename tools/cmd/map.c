@@ -21,14 +21,19 @@ static const struct lbdmap_map *find_map(const char *command, int argc, char **a
 	const struct lbdmap_map *m = argc ? lbdmap_map_find(argv[0]) : NULL;
 
 	if (!m)
-		adm_usage(command, argc ? "there is no map '%s'; 'lbadm map list' names them" : "a map is wanted%s", argc ? argv[0] : "");
+		adm_usage(command,
+			  argc ? "there is no map '%s'; 'lbadm map list' names them"
+			       : "a map is wanted%s",
+			  argc ? argv[0] : "");
 	return m;
 }
 
 static int run_list(struct adm *a, int argc, char **argv)
 {
-	static const struct out_column columns[] = { { "MAP", "map", OUT_TEXT }, { "ENTRIES", "entries", OUT_COUNT },
-						     { "EDIT", "editable", OUT_TEXT }, { "FIELDS", "fields", OUT_TEXT },
+	static const struct out_column columns[] = { { "MAP", "map", OUT_TEXT },
+						     { "ENTRIES", "entries", OUT_COUNT },
+						     { "EDIT", "editable", OUT_TEXT },
+						     { "FIELDS", "fields", OUT_TEXT },
 						     { "WHAT", "help", OUT_LONG } };
 	const struct lbdmap_map *m;
 	struct lbdmap_set *set = adm_open(a, false);
@@ -44,12 +49,14 @@ static int run_list(struct adm *a, int argc, char **argv)
 		char fields[512] = "";
 
 		for (const struct lbdmap_field *f = m[i].value; f->name; f++)
-			snprintf(fields + strlen(fields), sizeof(fields) - strlen(fields), "%s%s", fields[0] ? "," : "", f->name);
+			snprintf(fields + strlen(fields), sizeof(fields) - strlen(fields), "%s%s",
+				 fields[0] ? "," : "", f->name);
 		if (!a->json && strlen(fields) > 44)
 			memcpy(fields + 41, "...", sizeof("..."));
-		json_array_append_new(rows, json_pack("{s:s, s:I, s:b, s:s, s:s}", "map", m[i].name, "entries",
-						      (json_int_t)lbdmap_entries(set, m[i].id), "editable", m[i].editable, "fields",
-						      fields, "help", m[i].help));
+		json_array_append_new(
+			rows, json_pack("{s:s, s:I, s:b, s:s, s:s}", "map", m[i].name, "entries",
+					(json_int_t)lbdmap_entries(set, m[i].id), "editable",
+					m[i].editable, "fields", fields, "help", m[i].help));
 	}
 	if (a->json) {
 		out_json(rows);
@@ -66,7 +73,8 @@ static void add_fields(json_t *o, const struct lbdmap_field *f, const void *base
 	char text[512];
 
 	for (; f->name; f++)
-		json_object_set_new(o, f->name, json_string(lbdmap_field_text(f, base, text, sizeof(text))));
+		json_object_set_new(o, f->name,
+				    json_string(lbdmap_field_text(f, base, text, sizeof(text))));
 }
 
 static json_t *element_json(const struct lbdmap_map *m, const void *key, const void *value)
@@ -83,8 +91,7 @@ static void print_pairs(const json_t *o)
 	const char *name;
 	json_t *v;
 
-	json_object_foreach((json_t *)o, name, v)
-		printf(" %s=%s", name, json_string_value(v));
+	json_object_foreach((json_t *)o, name, v) printf(" %s=%s", name, json_string_value(v));
 }
 
 static void print_element(const json_t *e)
@@ -130,7 +137,8 @@ static int run_dump(struct adm *a, int argc, char **argv)
 }
 
 /* "field=value" words into @base; which of key and value a name belongs to is found by the name. 0 or an exit code. */
-static int parse_fields(const char *command, const struct lbdmap_map *m, int argc, char **argv, void *key, void *value)
+static int parse_fields(const char *command, const struct lbdmap_map *m, int argc, char **argv,
+			void *key, void *value)
 {
 	struct lbdmap_error err = { "" };
 
@@ -149,8 +157,9 @@ static int parse_fields(const char *command, const struct lbdmap_map *m, int arg
 			base = value;
 		}
 		if (!f)
-			return adm_usage(command, "map %s has no %s '%s' ('lbadm map list -j' names them)", m->name,
-					 value ? "field" : "key field", name);
+			return adm_usage(command,
+					 "map %s has no %s '%s' ('lbadm map list -j' names them)",
+					 m->name, value ? "field" : "key field", name);
 		if (lbdmap_field_parse(f, base, eq + 1, &err))
 			return adm_fail("%s: %s", argv[i], err.text);
 	}
@@ -188,19 +197,23 @@ static int run_get(struct adm *a, int argc, char **argv)
 }
 
 /* "server slot=3 weight: 1 -> 5": what is written, and what stood there before. */
-static void say_change(struct adm *a, const struct lbdmap_map *m, const void *key, const void *before, const void *after)
+static void say_change(struct adm *a, const struct lbdmap_map *m, const void *key,
+		       const void *before, const void *after)
 {
 	char k[512], was[512], is[512], text[2048];
-	size_t n = (size_t)snprintf(text, sizeof(text), "%s%s", a->dry_run ? "would change: " : "", m->name);
+	size_t n = (size_t)snprintf(text, sizeof(text), "%s%s", a->dry_run ? "would change: " : "",
+				    m->name);
 
 	for (const struct lbdmap_field *f = m->key; f->name && n < sizeof(text); f++)
-		n += (size_t)snprintf(text + n, sizeof(text) - n, " %s=%s", f->name, lbdmap_field_text(f, key, k, sizeof(k)));
+		n += (size_t)snprintf(text + n, sizeof(text) - n, " %s=%s", f->name,
+				      lbdmap_field_text(f, key, k, sizeof(k)));
 	for (const struct lbdmap_field *f = m->value; after && f->name && n < sizeof(text); f++) {
 		lbdmap_field_text(f, after, is, sizeof(is));
 		if (!before)
 			n += (size_t)snprintf(text + n, sizeof(text) - n, " %s=%s", f->name, is);
 		else if (strcmp(lbdmap_field_text(f, before, was, sizeof(was)), is) != 0)
-			n += (size_t)snprintf(text + n, sizeof(text) - n, " %s: %s -> %s", f->name, was, is);
+			n += (size_t)snprintf(text + n, sizeof(text) - n, " %s: %s -> %s", f->name,
+					      was, is);
 	}
 	adm_say(a, "%s%s", text, after ? "" : " removed");
 }
@@ -229,7 +242,8 @@ static int change(struct adm *a, const struct lbdmap_map *m, int argc, char **ar
 	if (!a->dry_run && !adm_own(set)) {
 		rc = del ? lbdmap_map_del(set, m, &key) : lbdmap_map_set(set, m, &key, &value);
 		if (rc)
-			adm_fail("writing map %s failed: %s; nothing was changed", m->name, strerror(-rc));
+			adm_fail("writing map %s failed: %s; nothing was changed", m->name,
+				 strerror(-rc));
 		else
 			adm_audit("%s %s %s", command, m->name, argc ? argv[0] : "");
 	} else if (!a->dry_run) {
@@ -263,9 +277,12 @@ static int run_del(struct adm *a, int argc, char **argv)
 	return change(a, m, argc - 1, argv + 1, true);
 }
 
-COMMAND_TABLE(cmd_map, { "map list", "", "The maps of the set, their sizes and fields.", run_list, 0 },
-	      { "map dump", "MAP", "Every entry of a map, with named fields.", run_dump, 0 },
-	      { "map get", "MAP FIELD=VALUE...", "One entry, by the fields of its key.", run_get, 0 },
-	      { "map set", "MAP FIELD=VALUE...", "Writes fields of an entry; those not named keep their value. Needs the daemon stopped.",
-		run_set, CMD_CHANGES },
-	      { "map del", "MAP FIELD=VALUE...", "Removes an entry. Needs the daemon stopped.", run_del, CMD_CHANGES });
+COMMAND_TABLE(
+	cmd_map, { "map list", "", "The maps of the set, their sizes and fields.", run_list, 0 },
+	{ "map dump", "MAP", "Every entry of a map, with named fields.", run_dump, 0 },
+	{ "map get", "MAP FIELD=VALUE...", "One entry, by the fields of its key.", run_get, 0 },
+	{ "map set", "MAP FIELD=VALUE...",
+	  "Writes fields of an entry; those not named keep their value. Needs the daemon stopped.",
+	  run_set, CMD_CHANGES },
+	{ "map del", "MAP FIELD=VALUE...", "Removes an entry. Needs the daemon stopped.", run_del,
+	  CMD_CHANGES });

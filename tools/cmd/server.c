@@ -28,7 +28,8 @@ static const struct verb *find_verb(const char *word)
 	return NULL;
 }
 
-static int through_daemon(struct adm *a, const char *socket, const struct verb *v, const char *name, const char *value)
+static int through_daemon(struct adm *a, const char *socket, const struct verb *v, const char *name,
+			  const char *value)
 {
 	char command[600];
 	char *reply;
@@ -51,9 +52,10 @@ static int through_daemon(struct adm *a, const char *socket, const struct verb *
 		return ADM_FAILED;
 	}
 	free(reply);
-	adm_audit("server %s %s%s%s, through the daemon", name, v->word, v->takes_value ? " " : "", v->takes_value ? value : "");
-	adm_say(a, "%s: %s%s%s, told the daemon at %s; it lives until a reload", name, v->word, v->takes_value ? " " : "",
-	       v->takes_value ? value : "", socket);
+	adm_audit("server %s %s%s%s, through the daemon", name, v->word, v->takes_value ? " " : "",
+		  v->takes_value ? value : "");
+	adm_say(a, "%s: %s%s%s, told the daemon at %s; it lives until a reload", name, v->word,
+		v->takes_value ? " " : "", v->takes_value ? value : "", socket);
 	return ADM_OK;
 }
 
@@ -64,12 +66,16 @@ static int into_maps(struct adm *a, struct lbdmap_set *set, const struct verb *v
 	int err;
 
 	if (!s)
-		return adm_fail("there is no server '%s' in %s; 'lbadm servers' lists them as BACKEND/NAME", name, a->pin);
+		return adm_fail(
+			"there is no server '%s' in %s; 'lbadm servers' lists them as BACKEND/NAME",
+			name, a->pin);
 	if (v->takes_value)
-		return adm_fail("a weight needs the daemon, which builds the tables, and none is running; drain and ready work without it");
+		return adm_fail("a weight needs the daemon, which builds the tables, and none is "
+				"running; drain and ready work without it");
 	if (a->dry_run) {
-		adm_say(a, "would mark %s in the pinned maps: %s -> %s", name, s->flags & LBD_SRV_UP ? "takes new flows" : "takes none",
-		       v->up ? "takes new flows" : "takes none");
+		adm_say(a, "would mark %s in the pinned maps: %s -> %s", name,
+			s->flags & LBD_SRV_UP ? "takes new flows" : "takes none",
+			v->up ? "takes new flows" : "takes none");
 		return ADM_OK;
 	}
 	if (adm_own(set))
@@ -77,8 +83,12 @@ static int into_maps(struct adm *a, struct lbdmap_set *set, const struct verb *v
 	err = lbdmap_server_state(set, slot, v->up, false);
 	if (err)
 		return adm_fail("writing the map failed: %s; nothing was changed", strerror(-err));
-	adm_audit("server %s %s, in the pinned maps (was %s)", name, v->word, s->flags & LBD_SRV_UP ? "up" : "down");
-	adm_say(a, "%s: %s, written into the pinned maps (no daemon is running); it lives until lbd starts", name, v->word);
+	adm_audit("server %s %s, in the pinned maps (was %s)", name, v->word,
+		  s->flags & LBD_SRV_UP ? "up" : "down");
+	adm_say(a,
+		"%s: %s, written into the pinned maps (no daemon is running); it lives until lbd "
+		"starts",
+		name, v->word);
 	return ADM_OK;
 }
 
@@ -96,9 +106,11 @@ static int run_server(struct adm *a, int argc, char **argv)
 	if (!v)
 		return adm_usage("server", "'%s' is none of weight, drain, ready, maint", argv[1]);
 	if (argc != (v->takes_value ? 3 : 2) || !strchr(argv[0], '/'))
-		return adm_usage("server", "wanted: BACKEND/NAME, then weight with a value (50 or 50%%), drain, ready or maint");
+		return adm_usage("server", "wanted: BACKEND/NAME, then weight with a value (50 or "
+					   "50%%), drain, ready or maint");
 	if (strpbrk(argv[0], " ;\n\\") || (argc == 3 && strpbrk(argv[2], " ;\n\\")))
-		return adm_usage("server", "names and weights have no spaces, semicolons or backslashes");
+		return adm_usage("server",
+				 "names and weights have no spaces, semicolons or backslashes");
 	set = adm_open(a, !a->dry_run);
 	if (!set)
 		return ADM_FAILED;
@@ -107,13 +119,15 @@ static int run_server(struct adm *a, int argc, char **argv)
 	if (a->socket || (socket && owner.pid))
 		rc = through_daemon(a, socket, v, argv[0], argc == 3 ? argv[2] : "");
 	else if (owner.pid)
-		rc = adm_fail("the daemon runs but has no stats socket: add 'stats socket PATH level admin' to global, or name it with -s");
+		rc = adm_fail("the daemon runs but has no stats socket: add 'stats socket PATH "
+			      "level admin' to global, or name it with -s");
 	else
 		rc = into_maps(a, set, v, argv[0]);
 	lbdmap_close(set);
 	return rc;
 }
 
-COMMAND_TABLE(cmd_server, { "server", "BACKEND/NAME weight N|drain|ready|maint",
-			    "Changes a server: through the daemon where it runs, else straight in the maps.", run_server,
-			    CMD_CHANGES });
+COMMAND_TABLE(cmd_server,
+	      { "server", "BACKEND/NAME weight N|drain|ready|maint",
+		"Changes a server: through the daemon where it runs, else straight in the maps.",
+		run_server, CMD_CHANGES });

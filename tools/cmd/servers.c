@@ -27,7 +27,9 @@ static double table_share(struct lbdmap_set *set, const struct lbd_service *s, u
 	}
 	for (uint32_t i = 0; i < n; i++) /* half way to both neighbours: the nearest point wins */
 		if (w[n + i] == server)
-			arc += ((double)(uint32_t)(w[i] - w[(i + n - 1) % n]) + (double)(uint32_t)(w[(i + 1) % n] - w[i])) / 2;
+			arc += ((double)(uint32_t)(w[i] - w[(i + n - 1) % n]) +
+				(double)(uint32_t)(w[(i + 1) % n] - w[i])) /
+			       2;
 	return n == 1 ? 1 : arc / 4294967296.0;
 }
 
@@ -49,8 +51,8 @@ static void nexthop_text(struct lbdmap_set *set, const struct lbd_server *s, cha
 	else if (!(n->flags & LBD_NH_MAC))
 		snprintf(buf, size, "if%u, MAC unknown", n->ifindex);
 	else
-		snprintf(buf, size, "if%u %02x:%02x:%02x:%02x:%02x:%02x", n->ifindex, n->dmac[0], n->dmac[1], n->dmac[2],
-			 n->dmac[3], n->dmac[4], n->dmac[5]);
+		snprintf(buf, size, "if%u %02x:%02x:%02x:%02x:%02x:%02x", n->ifindex, n->dmac[0],
+			 n->dmac[1], n->dmac[2], n->dmac[3], n->dmac[4], n->dmac[5]);
 }
 
 static json_t *server_row(struct lbdmap_set *set, const struct lbd_service *sv, uint32_t slot)
@@ -59,27 +61,33 @@ static json_t *server_row(struct lbdmap_set *set, const struct lbd_service *sv, 
 	char service[NAME_MAX_TEXT], name[NAME_MAX_TEXT], addr[LBDMAP_ADDR_TEXT], text[80], hop[64];
 	struct lbd_server_count c;
 
-	snprintf(text, sizeof(text), lbdmap_addr_is_v4(&s->addr) ? "%s:%u" : "[%s]:%u", lbdmap_addr_text(&s->addr, addr),
-		 ntohs(s->port_be));
+	snprintf(text, sizeof(text), lbdmap_addr_is_v4(&s->addr) ? "%s:%u" : "[%s]:%u",
+		 lbdmap_addr_text(&s->addr, addr), ntohs(s->port_be));
 	nexthop_text(set, s, hop, sizeof(hop));
 	if (lbdmap_server_count(set, slot, &c))
 		memset(&c, 0, sizeof(c));
 	return json_pack("{s:s, s:s, s:s, s:s, s:I, s:f, s:I, s:I, s:I, s:I, s:s}", "service",
-			 adm_name(set, LBD_META_SERVICE, sv->id, service), "server", adm_name(set, LBD_META_SERVER, s->id, name),
-			 "address", text, "state", server_state(set, s, slot), "weight", (json_int_t)s->weight, "share",
-			 table_share(set, sv, slot), "flows", (json_int_t)lbdmap_load(set, slot)->flows, "new",
-			 (json_int_t)c.flows_new, "in", (json_int_t)c.in_bytes, "out", (json_int_t)c.out_bytes, "nexthop", hop);
+			 adm_name(set, LBD_META_SERVICE, sv->id, service), "server",
+			 adm_name(set, LBD_META_SERVER, s->id, name), "address", text, "state",
+			 server_state(set, s, slot), "weight", (json_int_t)s->weight, "share",
+			 table_share(set, sv, slot), "flows",
+			 (json_int_t)lbdmap_load(set, slot)->flows, "new", (json_int_t)c.flows_new,
+			 "in", (json_int_t)c.in_bytes, "out", (json_int_t)c.out_bytes, "nexthop",
+			 hop);
 }
 
 static const struct out_column columns[] = {
-	{ "SERVICE", "service", OUT_TEXT }, { "SERVER", "server", OUT_TEXT }, { "ADDRESS", "address", OUT_TEXT },
-	{ "STATE", "state", OUT_TEXT },     { "WEIGHT", "weight", OUT_COUNT }, { "SHARE", "share", OUT_SHARE },
-	{ "FLOWS", "flows", OUT_COUNT },    { "NEW", "new", OUT_COUNT },      { "IN", "in", OUT_BYTES },
-	{ "OUT", "out", OUT_BYTES },        { "NEXT HOP", "nexthop", OUT_LONG },
+	{ "SERVICE", "service", OUT_TEXT },  { "SERVER", "server", OUT_TEXT },
+	{ "ADDRESS", "address", OUT_TEXT },  { "STATE", "state", OUT_TEXT },
+	{ "WEIGHT", "weight", OUT_COUNT },   { "SHARE", "share", OUT_SHARE },
+	{ "FLOWS", "flows", OUT_COUNT },     { "NEW", "new", OUT_COUNT },
+	{ "IN", "in", OUT_BYTES },           { "OUT", "out", OUT_BYTES },
+	{ "NEXT HOP", "nexthop", OUT_LONG },
 };
 
 /* A server belongs to a service when its backend's name stands in front of its own in meta, and the service's meta names it. */
-static bool belongs(struct lbdmap_set *set, const struct lbd_service *sv, const struct lbd_server *s)
+static bool belongs(struct lbdmap_set *set, const struct lbd_service *sv,
+		    const struct lbd_server *s)
 {
 	char name[NAME_MAX_TEXT];
 	struct lbd_meta backend;
@@ -89,7 +97,8 @@ static bool belongs(struct lbdmap_set *set, const struct lbd_service *sv, const 
 		return false;
 	adm_name(set, LBD_META_SERVER, s->id, name);
 	slash = strchr(name, '/');
-	return slash && strlen(backend.text) == (size_t)(slash - name) && strncmp(name, backend.text, (size_t)(slash - name)) == 0;
+	return slash && strlen(backend.text) == (size_t)(slash - name) &&
+	       strncmp(name, backend.text, (size_t)(slash - name)) == 0;
 }
 
 static int run_servers(struct adm *a, int argc, char **argv)
@@ -124,5 +133,6 @@ static int run_servers(struct adm *a, int argc, char **argv)
 	return ADM_OK;
 }
 
-COMMAND_TABLE(cmd_servers, { "servers", "[SERVICE]", "Real servers: state, share of the table, flows, bytes, next hop.",
+COMMAND_TABLE(cmd_servers, { "servers", "[SERVICE]",
+			     "Real servers: state, share of the table, flows, bytes, next hop.",
 			     run_servers, 0 });

@@ -24,7 +24,8 @@ static void listens_text(struct lbdmap_set *set, uint32_t slot, char *buf, size_
 		if (lbdmap_map_get(set, m, &k, &ref) || ref.service != slot)
 			continue;
 		if (n++ == 0)
-			snprintf(buf, size, "%s:%u", lbdmap_addr_text(&k.addr, addr), ntohs(k.port_be));
+			snprintf(buf, size, "%s:%u", lbdmap_addr_text(&k.addr, addr),
+				 ntohs(k.port_be));
 	}
 	if (n > 1)
 		snprintf(buf + strlen(buf), size - strlen(buf), " +%d", n - 1);
@@ -51,9 +52,10 @@ static json_t *service_row(struct lbdmap_set *set, uint32_t slot, const struct l
 	if (lbdmap_service_count(set, slot, &c))
 		memset(&c, 0, sizeof(c));
 	return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s}", "service",
-			 adm_name(set, LBD_META_SERVICE, s->id, name), "listens", listens, "pick", pick_name(s), "slots",
-			 (json_int_t)LBD_TABLE_SIZE(s->table), "flows", (json_int_t)(c.flows_new - c.flows_closed), "new",
-			 (json_int_t)c.flows_new, "in", (json_int_t)c.in_bytes, "out", (json_int_t)c.out_bytes, "dropped",
+			 adm_name(set, LBD_META_SERVICE, s->id, name), "listens", listens, "pick",
+			 pick_name(s), "slots", (json_int_t)LBD_TABLE_SIZE(s->table), "flows",
+			 (json_int_t)(c.flows_new - c.flows_closed), "new", (json_int_t)c.flows_new,
+			 "in", (json_int_t)c.in_bytes, "out", (json_int_t)c.out_bytes, "dropped",
 			 (json_int_t)0, "place", adm_place(set, s->id, place));
 }
 
@@ -80,15 +82,17 @@ static json_t *reasons_object(struct lbdmap_set *set, uint32_t slot)
 		return o;
 	for (int r = 0; r < LBD_R_MAX; r++)
 		if (c.reason[r])
-			json_object_set_new(o, lbdmap_reasons[r].name, json_integer((json_int_t)c.reason[r]));
+			json_object_set_new(o, lbdmap_reasons[r].name,
+					    json_integer((json_int_t)c.reason[r]));
 	return o;
 }
 
 static const struct out_column columns[] = {
-	{ "SERVICE", "service", OUT_TEXT }, { "LISTENS", "listens", OUT_TEXT }, { "PICK", "pick", OUT_TEXT },
-	{ "SLOTS", "slots", OUT_COUNT },    { "FLOWS", "flows", OUT_COUNT },    { "NEW", "new", OUT_COUNT },
-	{ "IN", "in", OUT_BYTES },          { "OUT", "out", OUT_BYTES },        { "DROPPED", "dropped", OUT_COUNT },
-	{ "WHERE", "place", OUT_LONG },
+	{ "SERVICE", "service", OUT_TEXT },  { "LISTENS", "listens", OUT_TEXT },
+	{ "PICK", "pick", OUT_TEXT },        { "SLOTS", "slots", OUT_COUNT },
+	{ "FLOWS", "flows", OUT_COUNT },     { "NEW", "new", OUT_COUNT },
+	{ "IN", "in", OUT_BYTES },           { "OUT", "out", OUT_BYTES },
+	{ "DROPPED", "dropped", OUT_COUNT }, { "WHERE", "place", OUT_LONG },
 };
 
 static void print_reasons(const json_t *rows)
@@ -97,7 +101,8 @@ static void print_reasons(const json_t *rows)
 	const char *reason;
 	size_t i;
 
-	json_array_foreach(rows, i, row) {
+	json_array_foreach(rows, i, row)
+	{
 		json_t *r = json_object_get(row, "reasons");
 
 		printf("%s packets:", json_string_value(json_object_get(row, "service")));
@@ -124,7 +129,8 @@ static int run_services(struct adm *a, int argc, char **argv)
 		if (!(s->flags & LBD_S_USED))
 			continue;
 		row = service_row(set, slot, s);
-		if (argc && strcmp(argv[0], json_string_value(json_object_get(row, "service"))) != 0) {
+		if (argc &&
+		    strcmp(argv[0], json_string_value(json_object_get(row, "service"))) != 0) {
 			json_decref(row);
 			continue;
 		}
@@ -145,5 +151,6 @@ static int run_services(struct adm *a, int argc, char **argv)
 }
 
 COMMAND_TABLE(cmd_services,
-	      { "services", "[SERVICE]", "What is served in the kernel: addresses, flows, bytes, packets by reason.",
+	      { "services", "[SERVICE]",
+		"What is served in the kernel: addresses, flows, bytes, packets by reason.",
 		run_services, 0 });

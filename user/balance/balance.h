@@ -14,26 +14,28 @@ struct smp_ctx;
 
 /* What a pick may look at. The key is only read by hashing algorithms. */
 struct pick_request {
-	const struct addr *client;   /* source address; family ADDR_NONE: none */
-	const struct addr *dst;      /* the address the client connected to; may be NULL unless the row wants_dst */
+	const struct addr *client; /* source address; family ADDR_NONE: none */
+	const struct addr *
+		dst; /* the address the client connected to; may be NULL unless the row wants_dst */
 	bool is_udp;
-	bool listener_is_ip6;        /* the family of the listener decides the words (Documentation/hashing.md) */
-	const struct smp_ctx *smp;   /* to evaluate expressions in; may be NULL unless the row wants_sample */
-	const struct server *avoid;  /* redispatch: not this one if there is another */
-	bool ignore_full;            /* also take servers at maxconn (the caller will queue there) */
+	bool listener_is_ip6; /* the family of the listener decides the words (Documentation/hashing.md) */
+	const struct smp_ctx
+		*smp; /* to evaluate expressions in; may be NULL unless the row wants_sample */
+	const struct server *avoid; /* redispatch: not this one if there is another */
+	bool ignore_full;           /* also take servers at maxconn (the caller will queue there) */
 };
 
 struct balance_algorithm {
-	const char *name;            /* "roundrobin": first word of `balance`, up to a parenthesis */
-	bool is_static;              /* weights only 0 % and 100 % at run time: ask balance_is_static() */
-	bool by_hash;                /* looks servers up as `hash-type` says; static only when that is map-based */
-	bool takes_avoided;          /* deterministic: a full server is not skipped, the request queues for it */
-	bool wants_dst;              /* pick_request.dst is to be filled in */
-	bool wants_sample;           /* pick_request.smp is to be filled in */
+	const char *name; /* "roundrobin": first word of `balance`, up to a parenthesis */
+	bool is_static;   /* weights only 0 % and 100 % at run time: ask balance_is_static() */
+	bool by_hash; /* looks servers up as `hash-type` says; static only when that is map-based */
+	bool takes_avoided; /* deterministic: a full server is not skipped, the request queues for it */
+	bool wants_dst;     /* pick_request.dst is to be filled in */
+	bool wants_sample; /* pick_request.smp is to be filled in */
 	/* Parses from word @arg, the algorithm's name, on ("random(3)", "uri len 8"); b->conf is its own and is
 	 * inherited from defaults sections. 0 or -1 with an error said. NULL: no arguments. */
 	int (*parse)(struct cfg_line *l, int arg, struct balance *b);
-	const char *usage;           /* "random[(<draws>)]"; NULL: the name alone */
+	const char *usage; /* "random[(<draws>)]"; NULL: the name alone */
 	/* Optional: once, after the configuration is read (b->px is known). 0 or -1 with an error said. */
 	int (*check)(struct balance *b, struct diag *d);
 	/* (Re)builds the snapshot from the servers' present state. Control thread; also at start. */
@@ -60,16 +62,16 @@ struct balance {
 	struct proxy *px;
 	const struct balance_algorithm *algo;
 	enum hash_type hash_type;
-	uint8_t hash_fn;             /* <lbd/hash.h> */
+	uint8_t hash_fn; /* <lbd/hash.h> */
 	bool hash_fn_set, avalanche;
 	uint32_t hash_balance_factor;
-	void *conf;                  /* the algorithm's parsed arguments */
-	_Atomic(void *) snapshot;    /* RCU: the algorithm's table; replaced whole */
-	void *state;                 /* the algorithm's mutable state (cursor, heap), with its own lock */
-	bool user_only;              /* with these arguments it is not in the kernel, whatever the row says */
-	struct place at, hash_at;    /* of the `balance` and `hash-type` lines; no file: by default */
-	struct list dirty;           /* waits for its rebuild (balance.c) */
-	bool ramps;                  /* a server has minconn: its limit moves by itself */
+	void *conf;               /* the algorithm's parsed arguments */
+	_Atomic(void *) snapshot; /* RCU: the algorithm's table; replaced whole */
+	void *state;    /* the algorithm's mutable state (cursor, heap), with its own lock */
+	bool user_only; /* with these arguments it is not in the kernel, whatever the row says */
+	struct place at, hash_at; /* of the `balance` and `hash-type` lines; no file: by default */
+	struct list dirty;        /* waits for its rebuild (balance.c) */
+	bool ramps;               /* a server has minconn: its limit moves by itself */
 	/* Large backends remember that all servers were full: true while `freed` is still what it was then. */
 	char on_a_line_of_its_own[64];
 	_Atomic uint64_t freed;
@@ -88,7 +90,8 @@ const char *balance_kernel_form(const struct balance *b);
 struct lb_target;
 size_t balance_targets(const struct proxy *be, struct lb_target *t);
 /* What a client address is turned into before the look-up (<lbd/hash.h>); false: it has no IP address. */
-bool balance_client_number(const struct balance *b, const struct addr *client, bool listener_is_ip6, uint32_t *number);
+bool balance_client_number(const struct balance *b, const struct addr *client, bool listener_is_ip6,
+			   uint32_t *number);
 
 /*
  * To be called behind everything that can make a full server take connections again: a slot was given back, its queue got
@@ -108,7 +111,8 @@ bool balance_server_is_full(const struct server *s);
 /* Shall a pick pass @s over? True for a full one (unless full ones are taken too) and the one to avoid. */
 static inline bool pick_request_skips(const struct pick_request *r, const struct server *s)
 {
-	return s == r->avoid || !server_is_usable(s) || (!r->ignore_full && balance_server_is_full(s));
+	return s == r->avoid || !server_is_usable(s) ||
+	       (!r->ignore_full && balance_server_is_full(s));
 }
 
 /* Picks for a stream; NULL: none usable. Counts nothing; the caller takes the slot (stream/upstream.h). */

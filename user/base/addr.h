@@ -12,9 +12,9 @@
 enum addr_family { ADDR_NONE = 0, ADDR_IP4 = 4, ADDR_IP6 = 6, ADDR_UNIX = 1 };
 
 struct addr {
-	uint8_t ip[16];   /* IPv4: the first 4 bytes, the rest zero; network order */
-	uint16_t port;    /* host order */
-	uint8_t family;   /* enum addr_family */
+	uint8_t ip[16]; /* IPv4: the first 4 bytes, the rest zero; network order */
+	uint16_t port;  /* host order */
+	uint8_t family; /* enum addr_family */
 	uint8_t _pad;
 };
 _Static_assert(sizeof(struct addr) == 20, "struct addr is part of per-connection memory");

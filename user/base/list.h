@@ -11,7 +11,10 @@ struct list {
 	struct list *next, *prev;
 };
 
-#define LIST_INIT(name) { &(name), &(name) }
+#define LIST_INIT(name)          \
+	{                        \
+		&(name), &(name) \
+	}
 
 static inline void list_init(struct list *l)
 {
@@ -74,13 +77,14 @@ static inline void list_splice_tail(struct list *to, struct list *from)
  * The node of an entry, without a member access: at the end of a walk @pos is computed from the head, which lies in
  * another structure with another alignment, and must not be looked into.
  */
-#define list_node(pos, member) ((struct list *)((char *)(pos) + offsetof(__typeof__(*(pos)), member)))
+#define list_node(pos, member) \
+	((struct list *)((char *)(pos) + offsetof(__typeof__(*(pos)), member)))
 #define list_next(pos, member) list_entry(list_node(pos, member)->next, __typeof__(*(pos)), member)
 #define list_for_each_entry(pos, l, member)                                                        \
-	for (pos = list_entry((l)->next, __typeof__(*pos), member);                                \
-	     list_node(pos, member) != (l); pos = list_next(pos, member))
-#define list_for_each_entry_safe(pos, tmp, l, member)                                              \
-	for (pos = list_entry((l)->next, __typeof__(*pos), member), tmp = list_next(pos, member);  \
+	for (pos = list_entry((l)->next, __typeof__(*pos), member); list_node(pos, member) != (l); \
+	     pos = list_next(pos, member))
+#define list_for_each_entry_safe(pos, tmp, l, member)                                             \
+	for (pos = list_entry((l)->next, __typeof__(*pos), member), tmp = list_next(pos, member); \
 	     list_node(pos, member) != (l); pos = tmp, tmp = list_next(tmp, member))
 
 #endif

@@ -11,8 +11,8 @@
 struct segment {
 	struct segment *next; /* for the owner's queue, and for the pool's free list */
 	uint32_t refs;
-	uint32_t size;        /* capacity of data */
-	uint32_t start, end;  /* the filled, unread part: data[start..end) */
+	uint32_t size;       /* capacity of data */
+	uint32_t start, end; /* the filled, unread part: data[start..end) */
 	uint32_t _pad;
 	char data[];
 };

@@ -17,10 +17,10 @@ struct slice {
 	size_t n;
 };
 
-#define SLICE(lit)      ((struct slice){ "" lit, sizeof(lit) - 1 })
-#define SLICE_NONE      ((struct slice){ NULL, 0 })
-#define SLICE_FMT(s)    (int)(s).n, (s).p /* for "%.*s" */
-#define ARRAY_SIZE(a)   (sizeof(a) / sizeof((a)[0]))
+#define SLICE(lit)                      ((struct slice){ "" lit, sizeof(lit) - 1 })
+#define SLICE_NONE                      ((struct slice){ NULL, 0 })
+#define SLICE_FMT(s)                    (int)(s).n, (s).p /* for "%.*s" */
+#define ARRAY_SIZE(a)                   (sizeof(a) / sizeof((a)[0]))
 #define container_of(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 static inline struct slice slice_make(const void *p, size_t n)

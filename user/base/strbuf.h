@@ -9,12 +9,15 @@
 #include <stdarg.h>
 
 struct strbuf {
-	char *p;      /* NUL-terminated when not NULL */
+	char *p;       /* NUL-terminated when not NULL */
 	size_t n, cap; /* n does not count the NUL */
 	bool oom;
 };
 
-#define STRBUF_INIT { NULL, 0, 0, false }
+#define STRBUF_INIT               \
+	{                         \
+		NULL, 0, 0, false \
+	}
 
 void strbuf_init(struct strbuf *b);
 void strbuf_fini(struct strbuf *b);

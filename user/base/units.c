@@ -27,8 +27,8 @@ int parse_time_us(struct slice s, uint64_t default_unit_us, uint64_t *out_us)
 		const char *unit;
 		uint64_t us;
 	} units[] = {
-		{ "us", 1 },         { "ms", 1000 },        { "s", 1000000 },
-		{ "m", 60000000 },   { "h", 3600000000 },   { "d", 86400000000 },
+		{ "us", 1 },       { "ms", 1000 },      { "s", 1000000 },
+		{ "m", 60000000 }, { "h", 3600000000 }, { "d", 86400000000 },
 	};
 	uint64_t v, factor = default_unit_us;
 	int n = take_digits(s, &v);

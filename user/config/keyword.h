@@ -16,18 +16,18 @@ struct bind_conf;
 struct global;
 
 enum cfg_section {
-	CFG_GLOBAL   = 1 << 0,
+	CFG_GLOBAL = 1 << 0,
 	CFG_DEFAULTS = 1 << 1,
 	CFG_FRONTEND = 1 << 2,
-	CFG_BACKEND  = 1 << 3,
-	CFG_LISTEN   = CFG_FRONTEND | CFG_BACKEND,
+	CFG_BACKEND = 1 << 3,
+	CFG_LISTEN = CFG_FRONTEND | CFG_BACKEND,
 	CFG_ANY_PROXY = CFG_DEFAULTS | CFG_FRONTEND | CFG_BACKEND,
 };
 
 /* What a keyword means when its service runs in the kernel. Every row says it; a test fails on KERNEL_UNSAID. */
 enum kernel_meaning {
 	KERNEL_UNSAID = 0,
-	KERNEL_EXACT,  /* honoured, or of no influence on the packets of a TCP/UDP service (logs of the daemon, names...) */
+	KERNEL_EXACT, /* honoured, or of no influence on the packets of a TCP/UDP service (logs of the daemon, names...) */
 	KERNEL_APPROX, /* honoured differently; `kernel_says` is the sentence the planner prints */
 	KERNEL_NEVER,  /* keeps the service off the kernel path; `kernel_says` says why */
 	KERNEL_HTTP,   /* only means something in mode http, which is never on the kernel path */
@@ -35,32 +35,34 @@ enum kernel_meaning {
 
 /* One word of a line after quotes, escapes and variables were resolved. */
 struct cfg_word {
-	const char *z;  /* NUL-terminated, in the configuration's arena; also valid as slice below */
+	const char *z; /* NUL-terminated, in the configuration's arena; also valid as slice below */
 	size_t n;
-	int column;     /* 1-based in the raw line */
-	bool quoted;    /* any part of it was quoted */
+	int column;  /* 1-based in the raw line */
+	bool quoted; /* any part of it was quoted */
 };
 
 /* The line under the reader, as a keyword's parse function sees it. */
 struct cfg_line {
-	struct config *cfg;      /* model/config.h */
+	struct config *cfg; /* model/config.h */
 	struct diag *diag;
-	struct arena *arena;     /* lives as long as the configuration */
-	struct place at;         /* file, line, text; column of the keyword */
+	struct arena *arena;      /* lives as long as the configuration */
+	struct place at;          /* file, line, text; column of the keyword */
 	enum cfg_section section; /* one bit of FRONTEND/BACKEND/..., LISTEN has both */
-	struct proxy *px;        /* in defaults, frontend, backend, listen */
-	struct cfg_word *words;  /* words[0] is the first word of the line; words[nwords].z is "" */
+	struct proxy *px;         /* in defaults, frontend, backend, listen */
+	struct cfg_word *words; /* words[0] is the first word of the line; words[nwords].z is "" */
 	int nwords;
-	int first_arg;           /* index of the first word behind the keyword (multi-word keywords!) */
-	const char *within;      /* "server 'app1'": stands in front of messages; NULL: only the section does */
-	bool negated;            /* "no option ..." */
-	bool is_default;         /* "default option ..." */
+	int first_arg; /* index of the first word behind the keyword (multi-word keywords!) */
+	const char *
+		within; /* "server 'app1'": stands in front of messages; NULL: only the section does */
+	bool negated;    /* "no option ..." */
+	bool is_default; /* "default option ..." */
 };
 
 /* The place of word @i of the line, for diag_error(). */
 struct place cfg_place(const struct cfg_line *l, int i);
 /* Shorthands: an error/warning at word @i, returns -1 (so that `return cfg_error(...)` reads well) / 0. */
-int cfg_error(struct cfg_line *l, int i, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int cfg_error(struct cfg_line *l, int i, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 int cfg_warn(struct cfg_line *l, int i, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Number of arguments behind the keyword; argument k (0-based) or "" past the end. */
 static inline int cfg_argc(const struct cfg_line *l)
@@ -81,19 +83,24 @@ int cfg_arg_i64(struct cfg_line *l, int k, int64_t min, int64_t max, int64_t *ou
 
 /* A line keyword of a section: kind "global" or "proxy" in the keyword table. */
 struct cfg_keyword {
-	const char *name;         /* may have several words: "timeout client", "option httplog", "stats socket" */
-	unsigned int sections;    /* enum cfg_section bits in which it may stand */
-	int (*parse)(struct cfg_line *l); /* 0, or -1 when an error was said; must go on being callable afterwards */
+	const char *
+		name; /* may have several words: "timeout client", "option httplog", "stats socket" */
+	unsigned int sections; /* enum cfg_section bits in which it may stand */
+	int (*parse)(
+		struct cfg_line *
+			l); /* 0, or -1 when an error was said; must go on being callable afterwards */
 	enum kernel_meaning kernel;
 	const char *kernel_says;
-	const char *usage;        /* "timeout client <time>" */
-	const char *help;         /* one sentence */
+	const char *usage; /* "timeout client <time>" */
+	const char *help;  /* one sentence */
 	unsigned int flags;
 };
-#define CFG_CAN_NEGATE  1 /* "no X" and "default X" are allowed: see cfg_line.negated */
-#define CFG_HTTP_ONLY   2 /* a warning in mode tcp, as HAProxy says it ("ignored because ... requires HTTP mode") */
-#define CFG_DEPRECATED  4 /* accepted with one warning; `help` names the replacement */
-#define CFG_NEEDS_SIDE  16 /* on the wrong side (in a frontend/backend) an error; else the line is ignored with a warning */
+#define CFG_CAN_NEGATE 1 /* "no X" and "default X" are allowed: see cfg_line.negated */
+#define CFG_HTTP_ONLY \
+	2 /* a warning in mode tcp, as HAProxy says it ("ignored because ... requires HTTP mode") */
+#define CFG_DEPRECATED 4 /* accepted with one warning; `help` names the replacement */
+#define CFG_NEEDS_SIDE \
+	16 /* on the wrong side (in a frontend/backend) an error; else the line is ignored with a warning */
 #define CFG_EFFECT_NONE 8 /* accepted, and its effect is invisible by nature; documented as such */
 
 /* For handlers of "option ..." bits (PX_O_*): sets, or takes back when negated. */
@@ -151,25 +158,25 @@ void cfg_register_checks(const struct cfg_check *rows, size_t n);
 
 /* What was used where: the planner walks this. Recorded by the reader for every line and option of a proxy. */
 struct cfg_use {
-	struct list node;           /* proxy.uses, or server/bind's */
-	const char *kind, *name;    /* "proxy" "timeout client" */
+	struct list node;        /* proxy.uses, or server/bind's */
+	const char *kind, *name; /* "proxy" "timeout client" */
 	enum kernel_meaning kernel;
 	const char *kernel_says;
 	struct place at;
-	struct server *server;      /* when it stood on a server line */
+	struct server *server; /* when it stood on a server line */
 	struct bind_conf *bind;
-	bool inherited;             /* from a defaults section */
+	bool inherited; /* from a defaults section */
 };
 /* A rule or expression found on a line adds its own need (e.g. fetch req.ssl_sni: KERNEL_NEVER). Parse time. */
-void cfg_note_use(struct cfg_line *l, const char *kind, const char *name, enum kernel_meaning kernel,
-		  const char *kernel_says);
+void cfg_note_use(struct cfg_line *l, const char *kind, const char *name,
+		  enum kernel_meaning kernel, const char *kernel_says);
 
 /* The section has taken the word back (`no option ...`): it no longer counts as used there. */
 void cfg_forget_use(struct cfg_line *l, const char *name);
 
 /* All names of a registry, for `-dKtsv`: other modules (policy, log, cli...) add their own walker. */
 struct name_walker {
-	const char *class_name;  /* of -dK: "cfg", "smp", "cnv", "acl", "cli", "svc", "flt" */
+	const char *class_name; /* of -dK: "cfg", "smp", "cnv", "acl", "cli", "svc", "flt" */
 	void (*walk)(void (*emit)(void *ctx, const char *kind, const char *name), void *ctx);
 };
 void names_register(const struct name_walker *w);

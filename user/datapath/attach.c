@@ -8,14 +8,16 @@
 #include <errno.h>
 
 static const enum lbd_hook orders[4][5] = {
-	[HOOK_AUTO] = { LBD_HOOK_XDP, LBD_HOOK_XDP_GENERIC, LBD_HOOK_TCX, LBD_HOOK_CLSACT, LBD_HOOK_NONE },
+	[HOOK_AUTO] = { LBD_HOOK_XDP, LBD_HOOK_XDP_GENERIC, LBD_HOOK_TCX, LBD_HOOK_CLSACT,
+			LBD_HOOK_NONE },
 	[HOOK_XDP] = { LBD_HOOK_XDP, LBD_HOOK_NONE },
 	[HOOK_XDP_GENERIC] = { LBD_HOOK_XDP_GENERIC, LBD_HOOK_NONE },
 	[HOOK_TC] = { LBD_HOOK_TCX, LBD_HOOK_CLSACT, LBD_HOOK_NONE },
 };
 
 /* veth: XDP is no cheaper than TC there (6.18), and loses packets unless the far end has GRO on and offloads off. */
-static const enum lbd_hook veth_order[] = { LBD_HOOK_TCX, LBD_HOOK_CLSACT, LBD_HOOK_XDP, LBD_HOOK_XDP_GENERIC, LBD_HOOK_NONE };
+static const enum lbd_hook veth_order[] = { LBD_HOOK_TCX, LBD_HOOK_CLSACT, LBD_HOOK_XDP,
+					    LBD_HOOK_XDP_GENERIC, LBD_HOOK_NONE };
 
 static const enum lbd_hook *order_of(const struct mirror_iface *f, enum hook_wish wish)
 {
@@ -38,24 +40,28 @@ static int attach_at(const struct mirror_iface *f, enum lbd_hook hook, struct lb
 {
 	int rc = load(hook, err);
 
-	return rc ? rc : lbdmap_attach(mirror.set, *prog_of(hook), hook, (uint32_t)f->link.ifindex, err);
+	return rc ? rc
+		  : lbdmap_attach(mirror.set, *prog_of(hook), hook, (uint32_t)f->link.ifindex, err);
 }
 
 /* A link that an earlier process left at a hook of @order: its program is exchanged there, without a gap for known flows. */
 static enum lbd_hook hook_in_use(const struct mirror_iface *f, const enum lbd_hook *order)
 {
 	struct lbdmap_link links[64];
-	int n = mirror.adopted ? lbdmap_links(lbdmap_pin(mirror.set), links, (int)ARRAY_SIZE(links)) : 0;
+	int n = mirror.adopted ? lbdmap_links(lbdmap_pin(mirror.set), links, (int)ARRAY_SIZE(links))
+			       : 0;
 
 	for (; *order != LBD_HOOK_NONE; order++)
 		for (int i = 0; i < n && i < (int)ARRAY_SIZE(links); i++)
-			if (links[i].ifindex == (uint32_t)f->link.ifindex && links[i].hook == *order)
+			if (links[i].ifindex == (uint32_t)f->link.ifindex &&
+			    links[i].hook == *order)
 				return *order;
 	return LBD_HOOK_NONE;
 }
 
 /* The first hook of @order that takes the program. 0 or the last error. */
-static int attach_first(const struct mirror_iface *f, const enum lbd_hook *order, enum lbd_hook *got, struct lbdmap_error *err)
+static int attach_first(const struct mirror_iface *f, const enum lbd_hook *order,
+			enum lbd_hook *got, struct lbdmap_error *err)
 {
 	int rc = -EOPNOTSUPP;
 
@@ -87,7 +93,9 @@ static void attach_second(struct lbdmap_error *err)
 		if (f->hook != LBD_HOOK_XDP && f->hook != LBD_HOOK_XDP_GENERIC)
 			continue;
 		if (attach_first(f, orders[HOOK_TC], &f->second, err))
-			log_global(LOG_L_WARNING, "datapath: %s: XDP alone, TC cannot stand beside it: %s", f->link.name, err->text);
+			log_global(LOG_L_WARNING,
+				   "datapath: %s: XDP alone, TC cannot stand beside it: %s",
+				   f->link.name, err->text);
 	}
 }
 
@@ -106,7 +114,8 @@ static void detach_left_behind(const struct mirror_iface *f, const enum lbd_hook
 		while (*o != LBD_HOOK_NONE && *o != links[i].hook)
 			o++;
 		if (*o == LBD_HOOK_NONE)
-			lbdmap_detach(lbdmap_pin(mirror.set), links[i].hook, links[i].ifindex, &err);
+			lbdmap_detach(lbdmap_pin(mirror.set), links[i].hook, links[i].ifindex,
+				      &err);
 	}
 }
 
@@ -122,9 +131,11 @@ static void detach_unnamed(void)
 
 		for (int j = 0; j < mirror.nifaces; j++)
 			wanted |= mirror.iface[j].link.ifindex == (int)links[i].ifindex &&
-				  (mirror.iface[j].hook == links[i].hook || mirror.iface[j].second == links[i].hook);
+				  (mirror.iface[j].hook == links[i].hook ||
+				   mirror.iface[j].second == links[i].hook);
 		if (!wanted)
-			lbdmap_detach(lbdmap_pin(mirror.set), links[i].hook, links[i].ifindex, &err);
+			lbdmap_detach(lbdmap_pin(mirror.set), links[i].hook, links[i].ifindex,
+				      &err);
 	}
 }
 
@@ -164,8 +175,10 @@ int mirror_attach(struct strbuf *why)
 	if (mirror.adopted)
 		detach_unnamed();
 	for (int i = 0; i < mirror.nifaces; i++)
-		log_global(LOG_L_NOTICE, "datapath: attached to %s as %s. Off switch: lbadm -p %s detach %s --now",
-			   mirror.iface[i].link.name, lbdmap_hook_name(mirror.iface[i].hook), lbdmap_pin(mirror.set),
-			   mirror.iface[i].link.name);
+		log_global(
+			LOG_L_NOTICE,
+			"datapath: attached to %s as %s. Off switch: lbadm -p %s detach %s --now",
+			mirror.iface[i].link.name, lbdmap_hook_name(mirror.iface[i].hook),
+			lbdmap_pin(mirror.set), mirror.iface[i].link.name);
 	return 0;
 }

@@ -35,11 +35,13 @@ static void probe_bpf(struct host_caps *h)
 		close(fd);
 	else if (errno == EPERM)
 		snprintf(h->bpf_why, sizeof(h->bpf_why),
-			 "not permitted (run as root, or with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON)");
+			 "not permitted (run as root, or with CAP_BPF, CAP_NET_ADMIN and "
+			 "CAP_PERFMON)");
 	else if (errno == ENOSYS)
 		snprintf(h->bpf_why, sizeof(h->bpf_why), "the kernel was built without BPF");
 	else
-		snprintf(h->bpf_why, sizeof(h->bpf_why), "making a map failed: %s", strerror(errno));
+		snprintf(h->bpf_why, sizeof(h->bpf_why), "making a map failed: %s",
+			 strerror(errno));
 }
 
 /* The directory itself, or the nearest that exists above it, must be on a bpffs. */
@@ -53,7 +55,8 @@ static void probe_bpffs(struct host_caps *h, const char *pin)
 		char *slash = strrchr(path, '/');
 
 		if (errno != ENOENT || !slash || slash == path) {
-			snprintf(h->bpffs_why, sizeof(h->bpffs_why), "%.80s: %s", path, strerror(errno));
+			snprintf(h->bpffs_why, sizeof(h->bpffs_why), "%.80s: %s", path,
+				 strerror(errno));
 			return;
 		}
 		*slash = 0;
@@ -67,8 +70,9 @@ static void probe_bpffs(struct host_caps *h, const char *pin)
 static bool driver_has_xdp(const char *driver)
 {
 	static const char *const known[] = {
-		"veth", "virtio_net", "ixgbe", "i40e", "ice", "igb", "igc", "mlx4_en", "mlx5_core", "bnxt_en",
-		"ena", "gve", "mvneta", "mvpp2", "nfp", "qede", "sfc", "stmmac", "tap", "tun", "tsnep", "hv_netvsc",
+		"veth",      "virtio_net", "ixgbe", "i40e", "ice",    "igb",       "igc", "mlx4_en",
+		"mlx5_core", "bnxt_en",    "ena",   "gve",  "mvneta", "mvpp2",     "nfp", "qede",
+		"sfc",       "stmmac",     "tap",   "tun",  "tsnep",  "hv_netvsc",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
@@ -115,11 +119,13 @@ static void probe_locals(struct host_caps *h, struct arena *a)
 	for (i = all; i; i = i->ifa_next) {
 		struct sockaddr_storage ss;
 
-		if (!i->ifa_addr || (i->ifa_addr->sa_family != AF_INET && i->ifa_addr->sa_family != AF_INET6))
+		if (!i->ifa_addr ||
+		    (i->ifa_addr->sa_family != AF_INET && i->ifa_addr->sa_family != AF_INET6))
 			continue;
 		memset(&ss, 0, sizeof(ss));
-		memcpy(&ss, i->ifa_addr, i->ifa_addr->sa_family == AF_INET ? sizeof(struct sockaddr_in)
-									  : sizeof(struct sockaddr_in6));
+		memcpy(&ss, i->ifa_addr,
+		       i->ifa_addr->sa_family == AF_INET ? sizeof(struct sockaddr_in)
+							 : sizeof(struct sockaddr_in6));
 		if (addr_from_sockaddr(&out[n], &ss) == 0)
 			out[n++].port = 0;
 	}

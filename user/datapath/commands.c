@@ -13,12 +13,15 @@ static void add_kernel_state(struct strbuf *o)
 	if (!mirror.set)
 		return;
 	c = lbdmap_control(mirror.set);
-	strbuf_addf(o, "Kernel: pinned in %s, generation %u, ", lbdmap_pin(mirror.set), c->generation);
+	strbuf_addf(o, "Kernel: pinned in %s, generation %u, ", lbdmap_pin(mirror.set),
+		    c->generation);
 	strbuf_addf(o, "%u flows guaranteed, %u MB of maps%s.\n", c->flows,
-		    (unsigned int)(lbdmap_memory(mirror.set) >> 20), mirror.adopted ? ", adopted from an earlier process" : "");
+		    (unsigned int)(lbdmap_memory(mirror.set) >> 20),
+		    mirror.adopted ? ", adopted from an earlier process" : "");
 	for (int i = 0; i < mirror.nifaces; i++)
-		strbuf_addf(o, "Attached: %s as %s. Off switch: lbadm -p %s detach %s --now\n", mirror.iface[i].link.name,
-			    lbdmap_hook_name(mirror.iface[i].hook), lbdmap_pin(mirror.set), mirror.iface[i].link.name);
+		strbuf_addf(o, "Attached: %s as %s. Off switch: lbadm -p %s detach %s --now\n",
+			    mirror.iface[i].link.name, lbdmap_hook_name(mirror.iface[i].hook),
+			    lbdmap_pin(mirror.set), mirror.iface[i].link.name);
 }
 
 static enum cli_result show_datapath(struct cli_request *r)
@@ -33,7 +36,8 @@ static enum cli_result show_datapath(struct cli_request *r)
 }
 
 static const struct cli_command rows[] = {
-	{ "show datapath", 0, show_datapath, "show datapath [json]", "which path each service takes, and why" },
+	{ "show datapath", 0, show_datapath, "show datapath [json]",
+	  "which path each service takes, and why" },
 };
 
 void datapath_commands_init(void)

@@ -6,11 +6,11 @@
 #include "datapath/mirror.h"
 #include <stdlib.h>
 
-#define REFRESH_MS   100
-#define AT_ONCE        400 /* elements a tick: below 1 ms */
+#define REFRESH_MS 100
+#define AT_ONCE    400 /* elements a tick: below 1 ms */
 
 static struct timer refresh;
-static uint32_t position;   /* running number over services, then all backends' servers */
+static uint32_t position; /* running number over services, then all backends' servers */
 static uint64_t round_began_ms;
 
 static void raise_max(_Atomic uint64_t *max, uint64_t v)
@@ -19,13 +19,15 @@ static void raise_max(_Atomic uint64_t *max, uint64_t v)
 		atomic_store_explicit(max, v, memory_order_relaxed);
 }
 
-static void take(struct kernel_counters *k, uint64_t flows, const struct kernel_totals *now, uint64_t elapsed_ms)
+static void take(struct kernel_counters *k, uint64_t flows, const struct kernel_totals *now,
+		 uint64_t elapsed_ms)
 {
 	/* counters of a slot that was taken anew start at 0: never show less than nothing */
 	if (now->made < k->raw.made)
 		k->base = (struct kernel_totals){ 0, 0, 0 };
 	if (elapsed_ms) {
-		uint64_t rate = now->made > k->raw.made ? (now->made - k->raw.made) * 1000 / elapsed_ms : 0;
+		uint64_t rate =
+			now->made > k->raw.made ? (now->made - k->raw.made) * 1000 / elapsed_ms : 0;
 
 		atomic_store_explicit(&k->rate, rate, memory_order_relaxed);
 		raise_max(&k->rate_max, rate);
@@ -35,7 +37,8 @@ static void take(struct kernel_counters *k, uint64_t flows, const struct kernel_
 	raise_max(&k->flows_max, flows);
 	atomic_store_explicit(&k->made, now->made - k->base.made, memory_order_relaxed);
 	atomic_store_explicit(&k->in_bytes, now->in_bytes - k->base.in_bytes, memory_order_relaxed);
-	atomic_store_explicit(&k->out_bytes, now->out_bytes - k->base.out_bytes, memory_order_relaxed);
+	atomic_store_explicit(&k->out_bytes, now->out_bytes - k->base.out_bytes,
+			      memory_order_relaxed);
 }
 
 static void refresh_service(struct mirror_service *sv, uint64_t elapsed_ms)
@@ -46,7 +49,8 @@ static void refresh_service(struct mirror_service *sv, uint64_t elapsed_ms)
 	if (!sv->slot || lbdmap_service_count(mirror.set, sv->slot, &c))
 		return;
 	t = (struct kernel_totals){ c.flows_new, c.in_bytes, c.out_bytes };
-	take(sv->fe->kernel, c.flows_new > c.flows_closed ? c.flows_new - c.flows_closed : 0, &t, elapsed_ms);
+	take(sv->fe->kernel, c.flows_new > c.flows_closed ? c.flows_new - c.flows_closed : 0, &t,
+	     elapsed_ms);
 }
 
 static void refresh_server(struct mirror_server *m, uint64_t elapsed_ms)
@@ -107,7 +111,8 @@ void mirror_counts_start(void)
 	for (int b = 0; b < mirror.nbackends; b++)
 		for (int i = 0; i < mirror.backends[b].be->nservers; i++)
 			if (!mirror.backends[b].servers[i].server->kernel)
-				mirror.backends[b].servers[i].server->kernel = xzalloc(sizeof(struct kernel_counters));
+				mirror.backends[b].servers[i].server->kernel =
+					xzalloc(sizeof(struct kernel_counters));
 	timer_init(&refresh, on_refresh);
 	on_refresh(&refresh);
 }

@@ -12,12 +12,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define HEARTBEAT_MS 1000
-#define SWEEP_MS     100
-#define OWN_RETRY_MS 20
-#define OWN_TRIES_SAID 250 /* 5 s */
-#define RETIRE_MS    3000 /* how often the flow table is searched for users of what is given up */
-#define SWEEP_ROUNDS 100 /* the whole flow table is looked at in that many sweeps: 10 s */
+#define HEARTBEAT_MS   1000
+#define SWEEP_MS       100
+#define OWN_RETRY_MS   20
+#define OWN_TRIES_SAID 250  /* 5 s */
+#define RETIRE_MS      3000 /* how often the flow table is searched for users of what is given up */
+#define SWEEP_ROUNDS   100  /* the whole flow table is looked at in that many sweeps: 10 s */
 
 struct mirror mirror;
 static struct host_caps host;
@@ -35,7 +35,9 @@ int mirror_failed(const char *what, int err)
 		return err;
 	}
 	last = time(NULL);
-	log_global(LOG_L_ERR, "datapath: writing %s into the kernel failed: %s (%u more like this). 'lbadm verify' and a reload repair it.",
+	log_global(LOG_L_ERR,
+		   "datapath: writing %s into the kernel failed: %s (%u more like this). 'lbadm "
+		   "verify' and a reload repair it.",
 		   what, strerror(-err), silent);
 	silent = 0;
 	return err;
@@ -93,8 +95,10 @@ static int fall_back(struct config *cfg, struct diag *d, const char *why)
 		if (!px->plan || px->plan->path != PATH_KERNEL)
 			continue;
 		if (datapath_px(px)->wish == WISH_KERNEL) {
-			diag_error(d, datapath_px(px)->at, "%s '%s': 'datapath kernel' cannot be honoured\nbecause %s\n"
-				   "or use 'datapath auto', which takes the highest path that is possible",
+			diag_error(d, datapath_px(px)->at,
+				   "%s '%s': 'datapath kernel' cannot be honoured\nbecause %s\n"
+				   "or use 'datapath auto', which takes the highest path that is "
+				   "possible",
 				   proxy_kind(px), px->name, why);
 			rc = -1;
 			continue;
@@ -103,7 +107,8 @@ static int fall_back(struct config *cfg, struct diag *d, const char *why)
 		px->plan->engine = cfg->global.no_splice ? NULL : "auto";
 		px->plan->forward = "-";
 		px->plan->why = arena_strdup(&cfg->arena, why);
-		diag_warning(d, px->at, "%s '%s' runs in user space: %s", proxy_kind(px), px->name, why);
+		diag_warning(d, px->at, "%s '%s' runs in user space: %s", proxy_kind(px), px->name,
+			     why);
 	}
 	return rc;
 }
@@ -213,10 +218,14 @@ static void detach_when_empty(void)
 	mirror.detached = true;
 	n = lbdmap_detach_all(mirror.conf->pin, 0, &err);
 	if (n < 0)
-		log_global(LOG_L_WARNING, "datapath: no service is left in the kernel, but detaching failed: %s; run 'lbadm -p %s detach --now'",
+		log_global(LOG_L_WARNING,
+			   "datapath: no service is left in the kernel, but detaching failed: %s; "
+			   "run 'lbadm -p %s detach --now'",
 			   err.text, mirror.conf->pin);
 	else
-		log_global(LOG_L_NOTICE, "datapath: no service is left in the kernel; %d programs are detached", n);
+		log_global(LOG_L_NOTICE,
+			   "datapath: no service is left in the kernel; %d programs are detached",
+			   n);
 }
 
 static void on_heartbeat(struct timer *t)
@@ -307,8 +316,9 @@ static void log_plan(void)
 
 	list_for_each_entry(px, &mirror.cfg->proxies, node)
 		if (px->plan)
-			log_global(LOG_L_NOTICE, "datapath: %s: %s, %s%s", px->name, path_text(px->plan, text, sizeof(text)),
-				   px->plan->why, px->plan->changed ? " (CHANGED since the last start)" : "");
+			log_global(LOG_L_NOTICE, "datapath: %s: %s, %s%s", px->name,
+				   path_text(px->plan, text, sizeof(text)), px->plan->why,
+				   px->plan->changed ? " (CHANGED since the last start)" : "");
 }
 
 static void run(void)
@@ -323,7 +333,8 @@ static void run(void)
 	on_sweep(&mirror.sweep);
 	mirror_counts_start();
 	if (mirror.adopted)
-		log_global(LOG_L_NOTICE, "datapath: adopted %u flows from %s", mirror.adopted_flows, mirror.conf->pin);
+		log_global(LOG_L_NOTICE, "datapath: adopted %u flows from %s", mirror.adopted_flows,
+			   mirror.conf->pin);
 }
 
 /* In a reload the old process lets go when it has heard that we are ready. */
@@ -337,7 +348,8 @@ static void on_own_retry(struct timer *t)
 		return;
 	}
 	if (++tries % OWN_TRIES_SAID == 0)
-		log_global(LOG_L_WARNING, "datapath: the kernel's maps are not ours yet: %s", err.text);
+		log_global(LOG_L_WARNING, "datapath: the kernel's maps are not ours yet: %s",
+			   err.text);
 	timer_set(&control_loop, t, control_loop.now_ms + OWN_RETRY_MS);
 }
 
@@ -348,7 +360,8 @@ void datapath_start(void)
 	if (!mirror.set)
 		return;
 	if (net_follow(&control_loop))
-		log_global(LOG_L_ERR, "datapath: netlink cannot be followed: changes of routes and neighbours go unseen");
+		log_global(LOG_L_ERR, "datapath: netlink cannot be followed: changes of routes and "
+				      "neighbours go unseen");
 	task_init(&mirror.publish, mirror_publish_dirty);
 	timer_init(&mirror.publish_again, mirror_publish_again);
 	task_init(&mirror.follow, follow_network);

@@ -40,7 +40,8 @@ struct mirror_service {
 
 struct mirror_iface {
 	struct net_link link;
-	enum lbd_hook hook, second; /* second: TC beside XDP where XDP cannot send everywhere; LBD_HOOK_NONE */
+	enum lbd_hook hook,
+		second; /* second: TC beside XDP where XDP cannot send everywhere; LBD_HOOK_NONE */
 };
 
 struct mirror {
@@ -56,10 +57,10 @@ struct mirror {
 	int nifaces;
 	bool adopted, running, detached;
 	uint32_t adopted_flows;
-	int retiring;              /* addresses and services of an earlier process that still have flows */
-	struct task publish;       /* tables of dirty backends */
+	int retiring; /* addresses and services of an earlier process that still have flows */
+	struct task publish;        /* tables of dirty backends */
 	struct timer publish_again; /* some could not be published */
-	struct task follow;        /* routes, neighbours, addresses */
+	struct task follow;         /* routes, neighbours, addresses */
 	struct timer heartbeat, sweep;
 	uint32_t sweep_cursor;
 };
@@ -69,10 +70,10 @@ extern struct mirror mirror;
 int mirror_failed(const char *what, int err);
 
 /* ---- services.c ---- */
-int mirror_services_init(void);              /* the arrays, from the plan */
-void mirror_services_fill(void);             /* everything into the maps; then orphans out */
+int mirror_services_init(void);  /* the arrays, from the plan */
+void mirror_services_fill(void); /* everything into the maps; then orphans out */
 void mirror_publish_dirty(struct task *t);
-void mirror_publish_again(struct timer *t);  /* the timer's */
+void mirror_publish_again(struct timer *t); /* the timer's */
 void mirror_server_changed(struct server *s, unsigned int events);
 struct mirror_server *mirror_server_find(const struct server *s);
 struct mirror_service *mirror_service_find(const struct proxy *fe);
@@ -92,11 +93,11 @@ void mirror_server_free_slot(struct mirror_server *m);
 void mirror_orphan_servers_remove(void);
 
 /* ---- routes.c ---- */
-void mirror_routes_follow(void);             /* route, local */
+void mirror_routes_follow(void); /* route, local */
 void mirror_devices_put(void);
 
 /* ---- attach.c ---- */
-int mirror_attach(struct strbuf *why);       /* 0, or -errno with the sentence */
+int mirror_attach(struct strbuf *why); /* 0, or -errno with the sentence */
 
 /* ---- counts.c ---- */
 void mirror_counts_start(void);

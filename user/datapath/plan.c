@@ -16,8 +16,8 @@ struct planning {
 	struct proxy *fe, *be;
 };
 
-static struct plan_cause *add_cause(struct planning *p, enum cause_kind kind, struct place at, const char *keyword,
-				    const char *text, const char *remedy)
+static struct plan_cause *add_cause(struct planning *p, enum cause_kind kind, struct place at,
+				    const char *keyword, const char *text, const char *remedy)
 {
 	struct plan_cause *c = ARENA_NEW(p->arena, struct plan_cause);
 
@@ -44,15 +44,21 @@ static void ask_host(struct planning *p)
 		return;
 	}
 	if (!p->host->bpf)
-		blocks(p, dp->at, arena_printf(p->arena, "this host cannot load packet programs: %s", p->host->bpf_why),
+		blocks(p, dp->at,
+		       arena_printf(p->arena, "this host cannot load packet programs: %s",
+				    p->host->bpf_why),
 		       NULL);
 	else if (!p->host->bpffs)
-		blocks(p, dp->at, arena_printf(p->arena, "'%s' cannot hold pinned maps: %s", dp->pin, p->host->bpffs_why),
-		       "mount -t bpf bpf /sys/fs/bpf, or name another directory with 'datapath pin'");
+		blocks(p, dp->at,
+		       arena_printf(p->arena, "'%s' cannot hold pinned maps: %s", dp->pin,
+				    p->host->bpffs_why),
+		       "mount -t bpf bpf /sys/fs/bpf, or name another directory with 'datapath "
+		       "pin'");
 	for (int i = 0; i < p->host->nifaces; i++)
 		if (!p->host->iface[i].exists)
 			blocks(p, dp->iface[i].at,
-			       arena_printf(p->arena, "interface '%s' does not exist", p->host->iface[i].name),
+			       arena_printf(p->arena, "interface '%s' does not exist",
+					    p->host->iface[i].name),
 			       "correct the 'datapath interface' line");
 }
 
@@ -75,7 +81,8 @@ static void ask_difference(struct planning *p, struct place at, const char *name
 	add_cause(p, CAUSE_DIFFERENT, at, name, says, NULL);
 	if (p->wish->wish == WISH_KERNEL || accepts(p->wish, name))
 		return;
-	add_cause(p, CAUSE_BLOCKS, at, name, "means something else in the kernel, and 'datapath auto' takes only exact ones",
+	add_cause(p, CAUSE_BLOCKS, at, name,
+		  "means something else in the kernel, and 'datapath auto' takes only exact ones",
 		  "use 'datapath kernel' or 'datapath accept' to take the difference")
 		->acceptable = true;
 }
@@ -87,7 +94,9 @@ static void ask_uses(struct planning *p, const struct list *uses)
 	list_for_each_entry(u, uses, node) {
 		if (u->kernel == KERNEL_NEVER)
 			add_cause(p, CAUSE_BLOCKS, u->at, u->name, u->kernel_says,
-				  u->at.line ? arena_printf(p->arena, "remove '%s' at line %d", u->name, u->at.line) : NULL);
+				  u->at.line ? arena_printf(p->arena, "remove '%s' at line %d",
+							    u->name, u->at.line)
+					     : NULL);
 		else if (u->kernel == KERNEL_APPROX)
 			ask_difference(p, u->at, u->name, u->kernel_says);
 	}
@@ -96,13 +105,18 @@ static void ask_uses(struct planning *p, const struct list *uses)
 static void ask_address(struct planning *p, const struct bind_conf *b, const struct bind_address *a)
 {
 	if (a->path || a->fd >= 0 || a->is_udp) {
-		blocks(p, b->at, a->is_udp ? "udp is not on the kernel path yet"
-				 : a->path ? "a unix socket has no packets"
-					   : "an inherited descriptor's address is not known before the start", NULL);
+		blocks(p, b->at,
+		       a->is_udp ? "udp is not on the kernel path yet"
+		       : a->path
+			       ? "a unix socket has no packets"
+			       : "an inherited descriptor's address is not known before the start",
+		       NULL);
 	} else if (a->addr.family == ADDR_IP6) {
-		blocks(p, b->at, "IPv6 listeners are not on the kernel path yet", "bind an IPv4 address");
+		blocks(p, b->at, "IPv6 listeners are not on the kernel path yet",
+		       "bind an IPv4 address");
 	} else if (addr_is_loopback(&a->addr)) {
-		blocks(p, b->at, "a loopback address is never on the wire", "bind an address of the interface");
+		blocks(p, b->at, "a loopback address is never on the wire",
+		       "bind an address of the interface");
 	}
 }
 
@@ -121,7 +135,8 @@ static bool same_ip(const struct addr *service, const struct addr *local)
 	if (addr_is_any(service))
 		return true;
 	if (service->family == ADDR_IP4 && local->family == ADDR_IP6)
-		return memcmp(local->ip, mapped, 12) == 0 && memcmp(local->ip + 12, service->ip, 4) == 0;
+		return memcmp(local->ip, mapped, 12) == 0 &&
+		       memcmp(local->ip + 12, service->ip, 4) == 0;
 	return service->family == local->family && memcmp(service->ip, local->ip, 16) == 0;
 }
 
@@ -136,13 +151,17 @@ static void ask_ssh(struct planning *p, const struct bind_conf *b, const struct 
 		if (s->port < a->addr.port || s->port > a->port_end || !same_ip(&a->addr, s))
 			continue;
 		add_cause(p, CAUSE_REFUSED, b->at, NULL,
-			  arena_printf(p->arena, "it would take the established SSH session %s -> %s",
-				       addr_text(&p->host->ssh[i].peer, peer, sizeof(peer)), addr_text(s, local, sizeof(local))),
+			  arena_printf(p->arena,
+				       "it would take the established SSH session %s -> %s",
+				       addr_text(&p->host->ssh[i].peer, peer, sizeof(peer)),
+				       addr_text(s, local, sizeof(local))),
 			  "use another port or address");
 		return;
 	}
-	if (a->addr.port <= 22 && a->port_end >= 22 && (addr_is_any(&a->addr) || host_has(p->host, &a->addr)))
-		add_cause(p, CAUSE_REFUSED, b->at, NULL, "port 22 of this host's own address is how one logs in here",
+	if (a->addr.port <= 22 && a->port_end >= 22 &&
+	    (addr_is_any(&a->addr) || host_has(p->host, &a->addr)))
+		add_cause(p, CAUSE_REFUSED, b->at, NULL,
+			  "port 22 of this host's own address is how one logs in here",
 			  "use another port or address");
 }
 
@@ -190,7 +209,8 @@ static void ask_backend(struct planning *p)
 	const struct server *s;
 
 	if (!p->be) {
-		blocks(p, p->fe->at, "it has no backend that is always used", "add 'default_backend'");
+		blocks(p, p->fe->at, "it has no backend that is always used",
+		       "add 'default_backend'");
 		return;
 	}
 	if (p->be != p->fe)
@@ -199,11 +219,13 @@ static void ask_backend(struct planning *p)
 		blocks(p, p->be->at, "its backend has no server", "add a 'server' line");
 	b = p->be->balance;
 	if (b && b->algo && !balance_kernel_form(b))
-		add_cause(p, CAUSE_BLOCKS, p->be->at, arena_printf(p->arena, "balance %s", b->algo->name),
+		add_cause(p, CAUSE_BLOCKS, p->be->at,
+			  arena_printf(p->arena, "balance %s", b->algo->name),
 			  b->algo->kernel_says ? b->algo->kernel_says : "is not in the kernel",
 			  "use roundrobin, source, random or leastconn");
 	else if (b && b->algo && b->algo->kernel == KERNEL_APPROX)
-		ask_difference(p, p->be->at, arena_printf(p->arena, "balance %s", b->algo->name), b->algo->kernel_says);
+		ask_difference(p, p->be->at, arena_printf(p->arena, "balance %s", b->algo->name),
+			       b->algo->kernel_says);
 	list_for_each_entry(s, &p->be->servers, node)
 		ask_server(p, s);
 }
@@ -228,8 +250,10 @@ static const char *cause_sentence(struct planning *p, const struct plan_cause *c
 {
 	char at[64];
 
-	return arena_printf(p->arena, "%s%s%s%s%s", c->at.line ? place_text(&c->at, at, sizeof(at)) : "",
-			    c->at.line ? " " : "", c->keyword ? c->keyword : "", c->keyword ? ": " : "", c->text);
+	return arena_printf(p->arena, "%s%s%s%s%s",
+			    c->at.line ? place_text(&c->at, at, sizeof(at)) : "",
+			    c->at.line ? " " : "", c->keyword ? c->keyword : "",
+			    c->keyword ? ": " : "", c->text);
 }
 
 static const char *engine_of(struct planning *p)
@@ -268,7 +292,8 @@ static void answer_tcp(struct planning *p)
 	if (p->wish->wish == WISH_USER)
 		p->plan->why = "datapath user";
 	else if (splice_off)
-		p->plan->why = p->cfg->global.no_splice ? "nosplice in global" : "tune.splice copy in global";
+		p->plan->why = p->cfg->global.no_splice ? "nosplice in global"
+							: "tune.splice copy in global";
 	else if (p->wish->wish == WISH_SPLICE)
 		p->plan->why = "datapath splice";
 	else
@@ -284,7 +309,8 @@ static void answer_reader(struct planning *p)
 	p->plan->error = p->wish->wish == WISH_KERNEL || p->wish->wish == WISH_SPLICE;
 	if (p->plan->error)
 		add_cause(p, CAUSE_BLOCKS, p->fe->at, NULL,
-			  arena_printf(p->arena, "in mode %s the daemon reads every byte", proxy_mode_name(p->fe->mode)),
+			  arena_printf(p->arena, "in mode %s the daemon reads every byte",
+				       proxy_mode_name(p->fe->mode)),
 			  "use 'mode tcp', or remove the 'datapath' line");
 }
 
@@ -293,11 +319,14 @@ static int count_servers(const struct planning *p)
 	return p->be ? p->be->nservers : 0;
 }
 
-struct service_plan *plan_service(const struct config *cfg, struct proxy *fe, const struct host_caps *host,
-				  struct arena *a)
+struct service_plan *plan_service(const struct config *cfg, struct proxy *fe,
+				  const struct host_caps *host, struct arena *a)
 {
 	struct planning p = {
-		.cfg = cfg, .host = host, .arena = a, .fe = fe,
+		.cfg = cfg,
+		.host = host,
+		.arena = a,
+		.fe = fe,
 		.wish = datapath_px(fe),
 		.plan = ARENA_NEW(a, struct service_plan),
 	};
@@ -331,12 +360,14 @@ static void say_error(struct diag *d, const struct service_plan *plan)
 	const struct plan_cause *c;
 	char at[64];
 
-	strbuf_addf(&t, "%s '%s': 'datapath %s%s' cannot be honoured", proxy_kind(plan->fe), plan->fe->name,
-		    w->require ? "require " : "", wanted);
+	strbuf_addf(&t, "%s '%s': 'datapath %s%s' cannot be honoured", proxy_kind(plan->fe),
+		    plan->fe->name, w->require ? "require " : "", wanted);
 	list_for_each_entry(c, &plan->causes, node) {
 		if (c->kind == CAUSE_DIFFERENT)
 			continue;
-		strbuf_addf(&t, "\nbecause %s%s", c->at.line ? place_text(&c->at, at, sizeof(at)) : "", c->at.line ? " " : "");
+		strbuf_addf(&t, "\nbecause %s%s",
+			    c->at.line ? place_text(&c->at, at, sizeof(at)) : "",
+			    c->at.line ? " " : "");
 		if (c->keyword)
 			strbuf_addf(&t, "'%s': ", c->keyword);
 		strbuf_adds(&t, c->text);
@@ -359,8 +390,9 @@ void plan_all(struct config *cfg, const struct host_caps *host, struct diag *d)
 		if (px->plan->error)
 			say_error(d, px->plan);
 		if (px->mode == MODE_UDP && px->plan->path != PATH_KERNEL)
-			diag_error(d, px->at, "%s '%s': mode udp has no path but the kernel, and %s", proxy_kind(px),
-				   px->name, px->plan->why);
+			diag_error(d, px->at,
+				   "%s '%s': mode udp has no path but the kernel, and %s",
+				   proxy_kind(px), px->name, px->plan->why);
 	}
 }
 
@@ -373,7 +405,8 @@ const char *path_name(enum path p)
 
 const char *path_text(const struct service_plan *p, char *buf, size_t size)
 {
-	snprintf(buf, size, "%s%s%s", path_name(p->path), p->engine ? ": " : "", p->engine ? p->engine : "");
+	snprintf(buf, size, "%s%s%s", path_name(p->path), p->engine ? ": " : "",
+		 p->engine ? p->engine : "");
 	return buf;
 }
 

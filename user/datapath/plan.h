@@ -24,18 +24,18 @@ struct datapath_conf {
 		struct place at;
 	} iface[DATAPATH_IFACES];
 	int nifaces;
-	const char *pin;         /* default "/sys/fs/bpf/lbd" */
-	uint32_t flows;          /* default 1,000,000 */
+	const char *pin;           /* default "/sys/fs/bpf/lbd" */
+	uint32_t flows;            /* default 1,000,000 */
 	uint16_t port_lo, port_hi; /* default 1024-32767 */
-	struct place at;         /* first line */
+	struct place at;           /* first line */
 };
 
 /* A proxy's own wishes (EXT_PROXY). */
 struct datapath_px {
 	enum path_wish wish;
-	bool require;            /* `datapath require kernel|splice` */
+	bool require; /* `datapath require kernel|splice` */
 	struct place at;
-	const char **accept;     /* names whose approximation is accepted; NULL-terminated */
+	const char **accept; /* names whose approximation is accepted; NULL-terminated */
 	enum forward_mode forward;
 	struct place forward_at;
 };
@@ -44,19 +44,22 @@ struct datapath_px *datapath_px(const struct proxy *px);
 /* What this host (or the one described) can do. */
 struct host_caps {
 	char release[64];
-	bool bpf;                /* maps and programs can be made */
-	char bpf_why[160];       /* why not */
-	bool bpffs;              /* the pin directory is on a bpffs (or its mount point can be made) */
+	bool bpf;          /* maps and programs can be made */
+	char bpf_why[160]; /* why not */
+	bool bpffs;        /* the pin directory is on a bpffs (or its mount point can be made) */
 	char bpffs_why[160];
 	struct {
 		char name[32];
 		bool exists, up;
 		char driver[32];
-		const char *hook; /* "xdp", "xdp-generic", "tc": what would be used; NULL: unknown until attached */
+		const char *
+			hook; /* "xdp", "xdp-generic", "tc": what would be used; NULL: unknown until attached */
 	} iface[DATAPATH_IFACES];
 	int nifaces;
 	/* established SSH sessions and this host's own addresses, for the refusals */
-	struct ssh_session { struct addr local, peer; } ssh[64];
+	struct ssh_session {
+		struct addr local, peer;
+	} ssh[64];
 	int nssh;
 	const struct addr *locals; /* this host's addresses, port 0 */
 	int nlocals;
@@ -70,28 +73,29 @@ enum cause_kind {
 struct plan_cause {
 	struct list node;
 	enum cause_kind kind;
-	bool acceptable;         /* CAUSE_BLOCKS: only a difference that `datapath kernel` would take */
+	bool acceptable; /* CAUSE_BLOCKS: only a difference that `datapath kernel` would take */
 	struct place at;
-	const char *keyword;     /* 'retries 3' ; NULL */
-	const char *text;        /* "a loopback server cannot be reached by packets" */
-	const char *remedy;      /* what would change it; NULL */
+	const char *keyword; /* 'retries 3' ; NULL */
+	const char *text;    /* "a loopback server cannot be reached by packets" */
+	const char *remedy;  /* what would change it; NULL */
 };
 
 struct service_plan {
 	struct proxy *fe;
-	struct proxy *be;        /* the one backend of a kernel service */
+	struct proxy *be; /* the one backend of a kernel service */
 	enum path path;
-	const char *engine;      /* "xdp", "tc", "auto", "pipe"; NULL for user */
-	const char *forward;     /* "nat" or "-" */
+	const char *engine;  /* "xdp", "tc", "auto", "pipe"; NULL for user */
+	const char *forward; /* "nat" or "-" */
 	int nservers;
-	const char *why;         /* one line */
+	const char *why; /* one line */
 	struct list causes;
-	bool changed;            /* differs from the last start */
-	bool error;              /* the wish cannot be honoured: said to the diag */
+	bool changed; /* differs from the last start */
+	bool error;   /* the wish cannot be honoured: said to the diag */
 };
 
 /* Plans one frontend. Never fails: what cannot be is in the result. Memory from @a. */
-struct service_plan *plan_service(const struct config *cfg, struct proxy *fe, const struct host_caps *host, struct arena *a);
+struct service_plan *plan_service(const struct config *cfg, struct proxy *fe,
+				  const struct host_caps *host, struct arena *a);
 /* Plans all, stores proxy.plan, says unhonourable wishes as errors. */
 void plan_all(struct config *cfg, const struct host_caps *host, struct diag *d);
 /* Looks at this host: needs no privilege, says what it lacks. */

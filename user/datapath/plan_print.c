@@ -94,7 +94,8 @@ static void print_remedies(struct strbuf *out, const struct service_plan *p)
 	if (p->path == PATH_KERNEL)
 		return;
 	list_for_each_entry(c, &p->causes, node) {
-		if (c->kind == CAUSE_DIFFERENT || !c->remedy || (last && strcmp(last, c->remedy) == 0))
+		if (c->kind == CAUSE_DIFFERENT || !c->remedy ||
+		    (last && strcmp(last, c->remedy) == 0))
 			continue;
 		if (n++)
 			strbuf_addf(out, "; %s", c->remedy);
@@ -151,14 +152,17 @@ static void print_needs(const struct config *cfg, struct strbuf *out)
 	if (!kernel)
 		return;
 	/* Documentation/decisions: 128 + 4 + 24 bytes a guaranteed flow */
-	strbuf_addf(out, "Needs: flows %u = %u MB; NAT ports %u per source and server.\n", dp->flows,
-		    (unsigned int)((uint64_t)dp->flows * 156 >> 20), dp->port_hi - dp->port_lo + 1u);
+	strbuf_addf(out, "Needs: flows %u = %u MB; NAT ports %u per source and server.\n",
+		    dp->flows, (unsigned int)((uint64_t)dp->flows * 156 >> 20),
+		    dp->port_hi - dp->port_lo + 1u);
 }
 
 void plan_print(const struct config *cfg, const struct host_caps *host, struct strbuf *out)
 {
-	static char *const head[COLUMNS] = { (char *)"SERVICE", (char *)"LISTENS", (char *)"MODE", (char *)"PATH",
-					     (char *)"FORWARD", (char *)"SERVERS", (char *)"WHY" };
+	static char *const head[COLUMNS] = { (char *)"SERVICE", (char *)"LISTENS",
+					     (char *)"MODE",    (char *)"PATH",
+					     (char *)"FORWARD", (char *)"SERVERS",
+					     (char *)"WHY" };
 	int n = count_plans(cfg), i = 0;
 	struct arena a;
 	struct cells *rows;
@@ -237,7 +241,8 @@ void plan_print_json(const struct config *cfg, const struct host_caps *host, str
 		json_field(o, "engine", p->engine ? p->engine : "");
 		json_field(o, "forward", p->forward);
 		json_field(o, "why", p->why);
-		strbuf_addf(o, ",\"servers\":%d,\"changed\":%s,\"causes\":[", p->nservers, p->changed ? "true" : "false");
+		strbuf_addf(o, ",\"servers\":%d,\"changed\":%s,\"causes\":[", p->nservers,
+			    p->changed ? "true" : "false");
 		list_for_each_entry(c, &p->causes, node) {
 			json_cause(o, c, first_cause);
 			first_cause = false;

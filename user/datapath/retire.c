@@ -81,7 +81,8 @@ static void find_busy(void)
 			continue;
 		for (int i = 0; i < nkeys; i++)
 			if (keys[i].key.port_be == f.vport_be &&
-			    (memcmp(&keys[i].key.addr, &any, sizeof(any)) == 0 || memcmp(&keys[i].key.addr, &f.vip, sizeof(f.vip)) == 0))
+			    (memcmp(&keys[i].key.addr, &any, sizeof(any)) == 0 ||
+			     memcmp(&keys[i].key.addr, &f.vip, sizeof(f.vip)) == 0))
 				keys[i].busy = true;
 	}
 }

@@ -41,12 +41,14 @@ static bool is_ours(int ifindex)
 	return false;
 }
 
-static void add_entry(struct entries *to, const struct addr *a, uint32_t len, int ifindex, const uint8_t mac[6])
+static void add_entry(struct entries *to, const struct addr *a, uint32_t len, int ifindex,
+		      const uint8_t mac[6])
 {
 	struct route_entry *e;
 	struct net_link link;
 
-	if (to->n == ROUTES_MAX || a->family != ADDR_IP4 || !is_ours(ifindex) || net_link_by_index(ifindex, &link))
+	if (to->n == ROUTES_MAX || a->family != ADDR_IP4 || !is_ours(ifindex) ||
+	    net_link_by_index(ifindex, &link))
 		return;
 	e = &to->e[to->n++];
 	memset(e, 0, sizeof(*e));
@@ -65,7 +67,8 @@ static void add_neighbour(void *ctx, const struct net_neighbour *n)
 	add_entry(ctx, &n->ip, 32, n->ifindex, n->mac);
 }
 
-#define GATEWAYS_AGAIN_MS 60000 /* a table with too many routes is read again after that: a million take a second */
+#define GATEWAYS_AGAIN_MS \
+	60000 /* a table with too many routes is read again after that: a million take a second */
 
 static void add_gateways(struct entries *to)
 {
@@ -121,14 +124,17 @@ static void merge(struct entries *old, struct entries *want)
 	size_t i = 0, j = 0;
 
 	while (i < old->n || j < want->n) {
-		int c = i == old->n ? 1 : j == want->n ? -1 : compare_entry(&old->e[i], &want->e[j]);
+		int c = i == old->n    ? 1
+			: j == want->n ? -1
+				       : compare_entry(&old->e[i], &want->e[j]);
 
 		if (c < 0) {
 			drop_entry(&old->e[i++], false);
 		} else if (c > 0) {
 			put_entry(&want->e[j++]);
 		} else {
-			if (old->e[i].slot && memcmp(&old->e[i].hop, &want->e[j].hop, sizeof(want->e[j].hop)) == 0) {
+			if (old->e[i].slot &&
+			    memcmp(&old->e[i].hop, &want->e[j].hop, sizeof(want->e[j].hop)) == 0) {
 				want->e[j].slot = old->e[i].slot;
 			} else {
 				put_entry(&want->e[j]);
@@ -182,7 +188,8 @@ static void add_local(void *ctx, const struct addr *a, int ifindex)
 		l->a = xrealloc(l->a, l->cap * sizeof(*l->a));
 	}
 	mirror_addr(&l->a[l->n++], a);
-	mirror_failed("local address", lbdmap_local_put(mirror.set, &l->a[l->n - 1], (uint32_t)ifindex));
+	mirror_failed("local address",
+		      lbdmap_local_put(mirror.set, &l->a[l->n - 1], (uint32_t)ifindex));
 }
 
 static void follow_locals(void)
@@ -231,8 +238,10 @@ void mirror_devices_put(void)
 		/* veth drops XDP_TX silently unless its peer runs an XDP program, too (6.18): redirect to itself instead */
 		if (f->hook == LBD_HOOK_XDP && !f->link.veth)
 			d.flags |= LBD_DEV_TX;
-		if (f->hook == LBD_HOOK_TCX || f->hook == LBD_HOOK_CLSACT || f->second != LBD_HOOK_NONE)
+		if (f->hook == LBD_HOOK_TCX || f->hook == LBD_HOOK_CLSACT ||
+		    f->second != LBD_HOOK_NONE)
 			d.flags |= LBD_DEV_TC;
-		mirror_failed("device", lbdmap_device_put(mirror.set, (uint32_t)f->link.ifindex, &d));
+		mirror_failed("device",
+			      lbdmap_device_put(mirror.set, (uint32_t)f->link.ifindex, &d));
 	}
 }

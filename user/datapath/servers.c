@@ -38,7 +38,8 @@ static uint32_t hop_take(const struct lbd_nexthop *hop)
 		}
 	}
 	fresh = lbdmap_slot_take(mirror.set, LBDMAP_NEXTHOP, 1);
-	if (fresh < 0 || mirror_failed("next hop", lbdmap_nexthop_put(mirror.set, (uint32_t)fresh, hop)))
+	if (fresh < 0 ||
+	    mirror_failed("next hop", lbdmap_nexthop_put(mirror.set, (uint32_t)fresh, hop)))
 		return 0;
 	hops[fresh].hop = *hop;
 	hops[fresh].users = 1;
@@ -84,7 +85,9 @@ void mirror_neighbours_manage(void)
 			server_addr(mirror.backends[b].servers[i].server, &to);
 			to.port = 0;
 			if (net_route_get(&to, &route) == 0 && !route.local)
-				net_neighbour_manage(route.ifindex, route.gateway.family != ADDR_NONE ? &route.gateway : &to);
+				net_neighbour_manage(
+					route.ifindex,
+					route.gateway.family != ADDR_NONE ? &route.gateway : &to);
 		}
 	}
 }
@@ -105,7 +108,8 @@ static void warn_device(struct mirror_server *m, uint32_t ifindex)
 		return;
 	m->warned_device = true;
 	log_proxy(m->server->px, LOG_L_WARNING,
-		  "Server %s/%s is reached through %s, which is not in 'datapath interface': its replies do not come back through the kernel path.",
+		  "Server %s/%s is reached through %s, which is not in 'datapath interface': its "
+		  "replies do not come back through the kernel path.",
 		  m->server->px->name, m->server->name, link.name);
 }
 
@@ -130,7 +134,8 @@ void mirror_server_follow(struct mirror_server *m)
 	m->hop = hop;
 	m->reachable = slot && (hop.flags & LBD_NH_MAC);
 	if (m->slot)
-		mirror_failed("server's next hop", lbdmap_server_nexthop(mirror.set, m->slot, slot));
+		mirror_failed("server's next hop",
+			      lbdmap_server_nexthop(mirror.set, m->slot, slot));
 	hop_give(old);
 }
 
@@ -168,7 +173,8 @@ static bool source_address(const struct server *s, struct addr *out)
 
 static uint32_t source_take(const struct server *s)
 {
-	struct lbd_source src = { .port_lo = mirror.conf->port_lo, .port_hi = mirror.conf->port_hi };
+	struct lbd_source src = { .port_lo = mirror.conf->port_lo,
+				  .port_hi = mirror.conf->port_hi };
 	struct addr a;
 	uint32_t slot;
 	int64_t fresh;
@@ -185,7 +191,8 @@ static uint32_t source_take(const struct server *s)
 		src.port_hi = 65535;
 	}
 	fresh = lbdmap_slot_take(mirror.set, LBDMAP_SOURCE, 1);
-	if (fresh < 0 || mirror_failed("NAT source", lbdmap_source_put(mirror.set, (uint32_t)fresh, &src)))
+	if (fresh < 0 ||
+	    mirror_failed("NAT source", lbdmap_source_put(mirror.set, (uint32_t)fresh, &src)))
 		return 0;
 	return (uint32_t)fresh;
 }
@@ -224,7 +231,8 @@ static void index_left_behind(void)
 static uint32_t slot_adopt(const struct server *s, const struct lbd_server *want)
 {
 	struct left_behind key = { .id = s->stable_id };
-	struct left_behind *l = nleft ? bsearch(&key, left, nleft, sizeof(*left), compare_left) : NULL;
+	struct left_behind *l =
+		nleft ? bsearch(&key, left, nleft, sizeof(*left), compare_left) : NULL;
 
 	/* an address that changed leaves two slots of one id: look at its neighbours, too */
 	while (l && l > left && l[-1].id == key.id)
@@ -232,7 +240,8 @@ static uint32_t slot_adopt(const struct server *s, const struct lbd_server *want
 	for (; l && l < left + nleft && l->id == key.id; l++) {
 		const struct lbd_server *e = lbdmap_server(mirror.set, l->slot);
 
-		if (!ours[l->slot] && memcmp(&e->addr, &want->addr, sizeof(e->addr)) == 0 && e->port_be == want->port_be)
+		if (!ours[l->slot] && memcmp(&e->addr, &want->addr, sizeof(e->addr)) == 0 &&
+		    e->port_be == want->port_be)
 			return l->slot;
 	}
 	return 0;
@@ -247,7 +256,8 @@ static uint16_t server_port(const struct mirror_backend *b, const struct addr *a
 		const struct mirror_service *sv = &mirror.services[i];
 
 		if (sv->backend == b && !list_empty(&sv->fe->binds)) {
-			const struct bind_conf *bc = list_first(&sv->fe->binds, struct bind_conf, node);
+			const struct bind_conf *bc =
+				list_first(&sv->fe->binds, struct bind_conf, node);
 
 			return list_first(&bc->addresses, struct bind_address, node)->addr.port;
 		}
@@ -255,7 +265,8 @@ static uint16_t server_port(const struct mirror_backend *b, const struct addr *a
 	return 0;
 }
 
-static void server_entry(const struct mirror_backend *b, const struct mirror_server *m, struct lbd_server *e)
+static void server_entry(const struct mirror_backend *b, const struct mirror_server *m,
+			 struct lbd_server *e)
 {
 	const struct server *s = m->server;
 	struct addr a;

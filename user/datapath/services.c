@@ -92,8 +92,9 @@ static void service_entry(const struct mirror_service *sv, struct lbd_service *e
 
 static bool same_service(const struct lbd_service *a, const struct lbd_service *b)
 {
-	return a->id == b->id && a->flags == b->flags && a->pick == b->pick && a->number == b->number &&
-	       a->draws == b->draws && a->idle_ticks == b->idle_ticks && a->half_ticks == b->half_ticks;
+	return a->id == b->id && a->flags == b->flags && a->pick == b->pick &&
+	       a->number == b->number && a->draws == b->draws && a->idle_ticks == b->idle_ticks &&
+	       a->half_ticks == b->half_ticks;
 }
 
 /* The slot that an earlier process left with just this content; flows refer to it. 0: none. */
@@ -147,7 +148,8 @@ static int publish_backend(struct mirror_backend *b)
 	return first;
 }
 
-#define PUBLISH_AGAIN_MS 20   /* regions of the last 100 ms are not free yet; the servers' UP bits say it already */
+#define PUBLISH_AGAIN_MS \
+	20 /* regions of the last 100 ms are not free yet; the servers' UP bits say it already */
 #define PUBLISH_FAILED_MS 1000
 
 /* What cannot be published stays dirty and is tried again, after a pause in which the control thread does other things. */
@@ -191,14 +193,16 @@ void mirror_server_changed(struct server *s, unsigned int events)
 			b = &mirror.backends[i];
 	if (!b)
 		return;
-	if (events & SERVER_EV_ADDR) { /* a slot's address never changes: the new one takes another, old flows keep theirs */
+	if (events &
+	    SERVER_EV_ADDR) { /* a slot's address never changes: the new one takes another, old flows keep theirs */
 		mirror_server_free_slot(m);
 		m->source = m->nexthop = 0;
 	}
 	mirror_server_put(b, m);
 	if (m->slot)
 		mirror_failed("server state",
-			      lbdmap_server_state(mirror.set, m->slot, server_is_usable(s), server_cuts_sessions(s)));
+			      lbdmap_server_state(mirror.set, m->slot, server_is_usable(s),
+						  server_cuts_sessions(s)));
 	b->dirty = true;
 	task_wake(&control_loop, &mirror.publish);
 }
@@ -214,8 +218,9 @@ static void service_key(struct lbd_service_key *k, const struct bind_address *a,
 	k->proto = IPPROTO_TCP;
 }
 
-static void each_key(const struct mirror_service *sv, void (*fn)(const struct mirror_service *, const struct lbd_service_key *,
-								const struct bind_conf *))
+static void each_key(const struct mirror_service *sv,
+		     void (*fn)(const struct mirror_service *, const struct lbd_service_key *,
+				const struct bind_conf *))
 {
 	const struct bind_conf *b;
 	const struct bind_address *a;
@@ -229,7 +234,8 @@ static void each_key(const struct mirror_service *sv, void (*fn)(const struct mi
 			}
 }
 
-static void put_key(const struct mirror_service *sv, const struct lbd_service_key *k, const struct bind_conf *b)
+static void put_key(const struct mirror_service *sv, const struct lbd_service_key *k,
+		    const struct bind_conf *b)
 {
 	mirror_failed("service address", lbdmap_bind_put(mirror.set, k, sv->slot, 0));
 }
@@ -243,7 +249,8 @@ static int compare_keys(const void *a, const void *b)
 	return memcmp(a, b, sizeof(struct lbd_service_key));
 }
 
-static void note_key(const struct mirror_service *sv, const struct lbd_service_key *k, const struct bind_conf *b)
+static void note_key(const struct mirror_service *sv, const struct lbd_service_key *k,
+		     const struct bind_conf *b)
 {
 	if (nour_keys == our_keys_room) {
 		our_keys_room = our_keys_room ? 2 * our_keys_room : 64;
@@ -297,7 +304,8 @@ static void put_reasons(void)
 
 	list_for_each_entry(px, &mirror.cfg->proxies, node)
 		if (px->plan)
-			lbdmap_meta_put(mirror.set, LBD_META_REASON, px->stable_id, 0, px->plan->path, px->plan->why);
+			lbdmap_meta_put(mirror.set, LBD_META_REASON, px->stable_id, 0,
+					px->plan->path, px->plan->why);
 }
 
 static void put_meta(void)
@@ -307,8 +315,10 @@ static void put_meta(void)
 	for (int i = 0; i < mirror.nservices; i++) {
 		const struct proxy *fe = mirror.services[i].fe;
 
-		lbdmap_meta_put(mirror.set, LBD_META_SERVICE, fe->stable_id, 0, mirror.services[i].slot, fe->name);
-		lbdmap_meta_put(mirror.set, LBD_META_BACKEND, fe->stable_id, 0, 0, mirror.services[i].backend->be->name);
+		lbdmap_meta_put(mirror.set, LBD_META_SERVICE, fe->stable_id, 0,
+				mirror.services[i].slot, fe->name);
+		lbdmap_meta_put(mirror.set, LBD_META_BACKEND, fe->stable_id, 0, 0,
+				mirror.services[i].backend->be->name);
 		put_place(fe->stable_id, &fe->at);
 	}
 	for (int i = 0; i < mirror.nbackends; i++) {
@@ -318,14 +328,16 @@ static void put_meta(void)
 			const struct server *s = b->servers[j].server;
 
 			snprintf(name, sizeof(name), "%.110s/%.110s", b->be->name, s->name);
-			lbdmap_meta_put(mirror.set, LBD_META_SERVER, s->stable_id, 0, b->servers[j].slot, name);
+			lbdmap_meta_put(mirror.set, LBD_META_SERVER, s->stable_id, 0,
+					b->servers[j].slot, name);
 			put_place(s->stable_id, &s->at);
 		}
 	}
 	put_reasons();
 	put_socket();
 	for (int i = 0; mirror.cfg->files && mirror.cfg->files[i]; i++)
-		lbdmap_meta_put(mirror.set, LBD_META_CONFIG, 0, (uint32_t)i, 0, mirror.cfg->files[i]);
+		lbdmap_meta_put(mirror.set, LBD_META_CONFIG, 0, (uint32_t)i, 0,
+				mirror.cfg->files[i]);
 }
 
 /* ---- first filling ---- */

@@ -12,8 +12,8 @@
 
 #define TCP_ESTABLISHED_TEXT 0x01
 #define TCP_LISTEN_TEXT      0x0a
-#define MAX_PORTS 16
-#define MAX_INODES 64
+#define MAX_PORTS            16
+#define MAX_INODES           64
 
 struct ssh_ports {
 	uint16_t port[MAX_PORTS];
@@ -74,9 +74,11 @@ static void each_tcp_row(void (*fn)(void *ctx, const struct tcp_row *r), void *c
 			struct tcp_row r;
 			unsigned int lport, pport;
 
-			if (sscanf(line, " %*u: %39[0-9A-F]:%x %39[0-9A-F]:%x %x %*s %*s %*s %*u %*u %lu", local, &lport,
-				   peer, &pport, &r.state, &r.inode) == 6 &&
-			    parse_address(local, lport, &r.local) && parse_address(peer, pport, &r.peer))
+			if (sscanf(line,
+				   " %*u: %39[0-9A-F]:%x %39[0-9A-F]:%x %x %*s %*s %*s %*u %*u %lu",
+				   local, &lport, peer, &pport, &r.state, &r.inode) == 6 &&
+			    parse_address(local, lport, &r.local) &&
+			    parse_address(peer, pport, &r.peer))
 				fn(ctx, &r);
 		}
 		if (f)
@@ -167,7 +169,8 @@ static void note_session(void *ctx, const struct tcp_row *r)
 {
 	struct collect *c = ctx;
 
-	if (r->state != TCP_ESTABLISHED_TEXT || !has_port(c->ports, r->local.port) || c->n >= c->max)
+	if (r->state != TCP_ESTABLISHED_TEXT || !has_port(c->ports, r->local.port) ||
+	    c->n >= c->max)
 		return;
 	c->out[c->n].local = r->local;
 	c->out[c->n++].peer = r->peer;

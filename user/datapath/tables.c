@@ -57,10 +57,12 @@ static int build_ring(struct kernel_table *out, const struct lb_target *t, size_
 }
 
 /* One usable server is taken without hashing (Documentation/hashing.md): a table of one slot says just that. */
-static int build(const struct balance *b, const struct lb_target *t, size_t n, struct kernel_table *out)
+static int build(const struct balance *b, const struct lb_target *t, size_t n,
+		 struct kernel_table *out)
 {
 	if (n <= 1 || strcmp(balance_kernel_form(b), "ring") != 0)
-		return b->algo->by_hash && b->hash_type == HASH_MAGLEV ? build_maglev(out, t, n) : build_map(out, t, n);
+		return b->algo->by_hash && b->hash_type == HASH_MAGLEV ? build_maglev(out, t, n)
+								       : build_map(out, t, n);
 	return build_ring(out, t, n);
 }
 

@@ -10,8 +10,9 @@
 #include <lbd/abi.h>
 
 struct kernel_table {
-	uint32_t *words;   /* LBD_FORM_TABLE: n server slots; LBD_FORM_RING: n points, then n server slots. malloc */
-	uint32_t size;     /* n */
+	uint32_t *
+		words; /* LBD_FORM_TABLE: n server slots; LBD_FORM_RING: n points, then n server slots. malloc */
+	uint32_t size; /* n */
 	enum lbd_form form;
 };
 

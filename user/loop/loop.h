@@ -14,9 +14,10 @@ struct loop;
 
 /* ---- file descriptors ---- */
 struct io {
-	int fd;                                     /* -1: not registered */
-	uint32_t events;                            /* what it is registered for */
-	void (*on_event)(struct io *io, uint32_t ep); /* ep: EPOLLIN|EPOLLOUT|EPOLLRDHUP|EPOLLHUP|EPOLLERR */
+	int fd;          /* -1: not registered */
+	uint32_t events; /* what it is registered for */
+	void (*on_event)(struct io *io,
+			 uint32_t ep); /* ep: EPOLLIN|EPOLLOUT|EPOLLRDHUP|EPOLLHUP|EPOLLERR */
 };
 /* @events without EPOLLET gives level-triggered (listeners use EPOLLIN|EPOLLEXCLUSIVE). 0 or -errno. */
 int loop_io_add(struct loop *l, struct io *io, uint32_t events);
@@ -63,7 +64,9 @@ void task_cancel(struct loop *l, struct task *t);
 /* ---- messages: the only way into another thread ---- */
 struct message {
 	struct message *next;
-	void (*on_arrive)(struct message *m); /* runs in the receiving loop's thread, which owns @m from then on */
+	void (*on_arrive)(
+		struct message
+			*m); /* runs in the receiving loop's thread, which owns @m from then on */
 };
 /* Any thread. Order is kept per sender. Wakes the loop when it sleeps. */
 void loop_post(struct loop *l, struct message *m);
@@ -71,19 +74,19 @@ void loop_post(struct loop *l, struct message *m);
 /* ---- the loop ---- */
 struct loop {
 	int epfd, eventfd;
-	int tid;                 /* 0..worker_count-1; the control loop has worker_count */
-	bool stop;               /* set by a task or message: loop_run() returns */
-	uint64_t now_ms;         /* CLOCK_MONOTONIC, read once per round */
+	int tid;         /* 0..worker_count-1; the control loop has worker_count */
+	bool stop;       /* set by a task or message: loop_run() returns */
+	uint64_t now_ms; /* CLOCK_MONOTONIC, read once per round */
 	uint64_t now_us;
-	struct list runnable;    /* struct task */
+	struct list runnable; /* struct task */
 	struct timer_wheel *wheel;
 	_Atomic(struct message *) inbox;
 	_Atomic int sleeping;
 	struct io wake;
 	struct epoll_event *fetched; /* this round's, so that loop_io_del() can strike out */
 	int nfetched, ifetched;
-	uint64_t busy_us, idle_us;   /* of the window under way, for `show info` Idle_pct */
-	uint64_t window_us;          /* when it began */
+	uint64_t busy_us, idle_us;      /* of the window under way, for `show info` Idle_pct */
+	uint64_t window_us;             /* when it began */
 	_Atomic uint32_t idle_permille; /* of the last full window; any thread reads */
 	uint64_t rounds, polls;
 	void (*each_round)(struct loop *l); /* optional, before sleeping */

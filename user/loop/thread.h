@@ -13,7 +13,7 @@
 #define MAX_WORKERS 64
 #define CACHE_LINE  64
 
-extern int worker_count;                     /* fixed before the workers start */
+extern int worker_count; /* fixed before the workers start */
 extern struct loop worker_loops[MAX_WORKERS];
 extern struct loop control_loop;
 

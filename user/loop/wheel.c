@@ -23,9 +23,11 @@ static void wheel_place(struct timer_wheel *w, struct timer *t)
 	int level = diff ? (63 - __builtin_clzll(diff)) / WHEEL_BITS : 0;
 	int slot;
 
-	if (level >= WHEEL_LEVELS) { /* beyond the range: looked at again when the top slot comes round */
+	if (level >=
+	    WHEEL_LEVELS) { /* beyond the range: looked at again when the top slot comes round */
 		level = WHEEL_LEVELS - 1;
-		slot = (int)((w->now >> (level * WHEEL_BITS)) + WHEEL_SLOTS - 1) & (WHEEL_SLOTS - 1);
+		slot = (int)((w->now >> (level * WHEEL_BITS)) + WHEEL_SLOTS - 1) &
+		       (WHEEL_SLOTS - 1);
 	} else {
 		slot = (int)(at >> (level * WHEEL_BITS)) & (WHEEL_SLOTS - 1);
 	}

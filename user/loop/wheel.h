@@ -13,8 +13,8 @@
 #define WHEEL_LEVELS 6
 
 struct timer_wheel {
-	uint64_t now;                      /* everything before and at this ms has expired */
-	uint64_t filled[WHEEL_LEVELS];     /* bit per slot: may be non-empty */
+	uint64_t now;                  /* everything before and at this ms has expired */
+	uint64_t filled[WHEEL_LEVELS]; /* bit per slot: may be non-empty */
 	struct list slot[WHEEL_LEVELS][WHEEL_SLOTS];
 	uint64_t armed;
 };

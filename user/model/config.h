@@ -16,28 +16,29 @@ struct log_target;
 struct stats_listener;
 
 struct global {
-	_Atomic uint32_t maxconn;    /* 0: computed from the descriptor limit. `set maxconn global` changes it */
+	_Atomic uint32_t
+		maxconn; /* 0: computed from the descriptor limit. `set maxconn global` changes it */
 	bool maxconn_set;
 	uint32_t ulimit_n;
-	uint32_t nbthread;           /* 0: one per CPU allowed */
+	uint32_t nbthread; /* 0: one per CPU allowed */
 	const char *chroot, *user, *group, *pidfile, *node, *description, *localpeer;
 	uint32_t uid, gid;
 	bool daemon, master_worker, quiet, debug;
 	bool zero_warning, set_dumpable, lax_limits; /* lax_limits: `no strict-limits` */
 	uint32_t hard_stop_after_ms;
-	uint32_t bufsize;            /* tune.bufsize, bytes */
-	uint32_t maxrewrite;         /* tune.maxrewrite, bytes */
-	uint32_t maxaccept;          /* tune.maxaccept */
+	uint32_t bufsize;    /* tune.bufsize, bytes */
+	uint32_t maxrewrite; /* tune.maxrewrite, bytes */
+	uint32_t maxaccept;  /* tune.maxaccept */
 	uint32_t rcvbuf_client, sndbuf_client, rcvbuf_server, sndbuf_server;
-	bool reuseport_per_thread;   /* listeners: one socket per thread (else shared) */
-	struct list log_targets;     /* struct log_target (log/log.h) */
+	bool reuseport_per_thread; /* listeners: one socket per thread (else shared) */
+	struct list log_targets;   /* struct log_target (log/log.h) */
 	const char *log_tag, *log_send_hostname;
 	uint32_t stats_timeout_ms, stats_maxconn;
 	struct list stats_listeners; /* struct bind_conf of `stats socket` (admin) */
 	bool no_splice;              /* nosplice */
 	const char *splice_engine;   /* tune.splice: "auto" (or NULL), "pipe", "copy" */
 	bool no_reuseport;           /* noreuseport, -dR */
-	bool takes_over;             /* an older process still has the addresses: a reload, -sf, -st */
+	bool takes_over; /* an older process still has the addresses: a reload, -sf, -st */
 	uint32_t spread_checks, max_spread_checks_ms;
 	/* datapath lines (datapath/plan.h fills and reads it) */
 	struct datapath_conf *datapath;
@@ -48,13 +49,13 @@ struct global {
 struct config {
 	struct arena arena;
 	struct global global;
-	struct list proxies;         /* struct proxy, in file order, without defaults sections */
-	struct list defaults;        /* struct proxy used as `defaults`, in file order */
+	struct list proxies;  /* struct proxy, in file order, without defaults sections */
+	struct list defaults; /* struct proxy used as `defaults`, in file order */
 	int next_proxy_id;
 	struct proxy *by_name[CONFIG_NAME_BUCKETS]; /* chains through proxy.name_next */
-	const char **files;          /* as given by -f, NULL-terminated */
-	uint64_t hash;               /* XXH64 of all files' contents */
-	struct diag *diag;           /* while it is read */
+	const char **files;                         /* as given by -f, NULL-terminated */
+	uint64_t hash;                              /* XXH64 of all files' contents */
+	struct diag *diag;                          /* while it is read */
 };
 
 /* The configuration of this process; set once by the start sequence. */

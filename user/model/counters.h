@@ -28,12 +28,14 @@ struct fe_counters {
 struct be_counters {
 	uint64_t cum_sess, cum_req, cum_lbconn, intercepted_req;
 	uint64_t bytes_in, bytes_out;
-	uint64_t denied_req, denied_resp, failed_conns, failed_resp, retries, redispatches, failed_rewrites, internal_errors;
+	uint64_t denied_req, denied_resp, failed_conns, failed_resp, retries, redispatches,
+		failed_rewrites, internal_errors;
 	uint64_t cli_aborts, srv_aborts;
 	uint64_t rsp_1xx, rsp_2xx, rsp_3xx, rsp_4xx, rsp_5xx, rsp_other;
 	uint64_t comp_in, comp_out, comp_byp, comp_rsp, cache_lookups, cache_hits;
 	uint64_t connect, reuse;
-	uint64_t q_time_sum, c_time_sum, d_time_sum, t_time_sum, time_n; /* ms, for the averages over the last 1024 */
+	uint64_t q_time_sum, c_time_sum, d_time_sum, t_time_sum,
+		time_n; /* ms, for the averages over the last 1024 */
 	uint64_t q_time_max, c_time_max, d_time_max, t_time_max;
 	uint64_t sess_sec, sess_cur, sess_prev, sess_max;
 	uint64_t last_session_s;
@@ -82,12 +84,14 @@ static inline void note_max(_Atomic uint32_t *max, uint32_t v)
 {
 	uint32_t old = atomic_load_explicit(max, memory_order_relaxed);
 
-	while (v > old && !atomic_compare_exchange_weak_explicit(max, &old, v, memory_order_relaxed, memory_order_relaxed))
+	while (v > old && !atomic_compare_exchange_weak_explicit(max, &old, v, memory_order_relaxed,
+								 memory_order_relaxed))
 		;
 }
 
 /* Notes one event in the second @now_s; keeps the previous second's count and the maximum. */
-static inline void rate_note(uint64_t *sec, uint64_t *cur, uint64_t *prev, uint64_t *max, uint64_t now_s)
+static inline void rate_note(uint64_t *sec, uint64_t *cur, uint64_t *prev, uint64_t *max,
+			     uint64_t now_s)
 {
 	if (*sec != now_s) {
 		count_set(prev, *sec + 1 == now_s ? *cur : 0);

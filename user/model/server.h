@@ -14,7 +14,8 @@ enum server_oper { SRV_STOPPED = 0, SRV_STARTING = 1, SRV_RUNNING = 2, SRV_STOPP
 enum server_admin {
 	SRV_ADM_FMAINT = 0x01, /* forced maintenance (CLI) */
 	SRV_ADM_IMAINT = 0x02, /* inherited by track */
-	SRV_ADM_CMAINT = 0x04, /* `disabled` in the file: remembered, not maintenance by itself (FMAINT is set too) */
+	SRV_ADM_CMAINT =
+		0x04, /* `disabled` in the file: remembered, not maintenance by itself (FMAINT is set too) */
 	SRV_ADM_FDRAIN = 0x08,
 	SRV_ADM_IDRAIN = 0x10,
 	SRV_ADM_RMAINT = 0x20, /* no resolution */
@@ -25,10 +26,10 @@ enum server_admin {
 
 /* What workers touch for every connection: on lines of its own. */
 struct server_load {
-	_Atomic uint32_t served;     /* connections or requests in progress: what maxconn limits */
-	_Atomic uint32_t queued;     /* waiting in this server's own queue */
+	_Atomic uint32_t served; /* connections or requests in progress: what maxconn limits */
+	_Atomic uint32_t queued; /* waiting in this server's own queue */
 	_Atomic uint32_t served_max, queued_max;
-	_Atomic uint32_t idle;       /* idle pooled connections, all threads */
+	_Atomic uint32_t idle;        /* idle pooled connections, all threads */
 	_Atomic uint32_t connections; /* established or connecting, idle included */
 } CACHE_ALIGNED;
 
@@ -37,52 +38,54 @@ struct server_load {
  * counts, rise and fall) are for statistics only, whose readers in workers take what the memory says.
  */
 struct server_live {
-	_Atomic int oper;            /* enum server_oper */
-	_Atomic uint32_t admin;      /* enum server_admin bits */
-	_Atomic uint32_t uweight;    /* user weight now (0..256): configured value is server.weight */
-	_Atomic uint32_t eweight;    /* effective weight now, after drain */
-	_Atomic uint32_t maxconn;    /* now; configured value is server.maxconn */
-	struct addr addr;            /* now; configured value is server.addr. Changed under rcu: see server_addr() */
-	uint64_t last_change_s;      /* wall clock */
+	_Atomic int oper;         /* enum server_oper */
+	_Atomic uint32_t admin;   /* enum server_admin bits */
+	_Atomic uint32_t uweight; /* user weight now (0..256): configured value is server.weight */
+	_Atomic uint32_t eweight; /* effective weight now, after drain */
+	_Atomic uint32_t maxconn; /* now; configured value is server.maxconn */
+	struct addr
+		addr; /* now; configured value is server.addr. Changed under rcu: see server_addr() */
+	uint64_t last_change_s; /* wall clock */
 	uint64_t down_time_s, down_trans;
 	uint64_t failed_checks;
 	_Atomic uint32_t addr_version; /* odd while addr is being written */
 	/* Published by the module that checks the server, for the words of its state ("UP 2/3"). */
-	bool checked;                /* has checks or is tracked: else "no check" */
-	_Atomic int health;          /* 0 .. rise + fall - 1; below rise: down */
+	bool checked;       /* has checks or is tracked: else "no check" */
+	_Atomic int health; /* 0 .. rise + fall - 1; below rise: down */
 	int rise, fall;
 };
 
 struct server {
-	struct list node;            /* proxy.servers */
+	struct list node; /* proxy.servers */
 	struct proxy *px;
 	const char *name;
-	uint32_t puid;               /* HAProxy's server id (balance/ids.h) */
+	uint32_t puid; /* HAProxy's server id (balance/ids.h) */
 	bool id_explicit;
-	uint64_t stable_id;          /* XXH64 of backend and server name */
+	uint64_t stable_id; /* XXH64 of backend and server name */
 	struct place at;
-	struct addr addr;            /* as configured (after host name resolution); port 0 with +offset below */
-	const char *path;            /* unix@ server */
-	const char *host_name;       /* as written */
-	bool port_is_offset;         /* "+100", "-20" or none: relative to the client's destination port */
+	struct addr
+		addr; /* as configured (after host name resolution); port 0 with +offset below */
+	const char *path;      /* unix@ server */
+	const char *host_name; /* as written */
+	bool port_is_offset; /* "+100", "-20" or none: relative to the client's destination port */
 	int32_t port_offset;
-	uint32_t weight;             /* 0..256, default 1 */
+	uint32_t weight;                     /* 0..256, default 1 */
 	uint32_t maxconn, minconn, maxqueue; /* 0: no limit */
 	bool backup, disabled;
-	bool shutdown_on_down;       /* on-marked-down shutdown-sessions */
-	const char *cookie;          /* value of `cookie`, for l7 and stats */
+	bool shutdown_on_down; /* on-marked-down shutdown-sessions */
+	const char *cookie;    /* value of `cookie`, for l7 and stats */
 	struct server *track;
 	const struct transport *transport;
 	struct sockaddr_storage *source;
-	uint32_t index;              /* position in the backend, 0-based, stable for the process's life */
+	uint32_t index; /* position in the backend, 0-based, stable for the process's life */
 
 	struct server_load load;
 	struct server_live live;
 	struct kernel_counters *kernel; /* on the kernel path, else NULL */
-	struct srv_counters *count;  /* [worker_count + 1] */
-	struct queue *queue;         /* this server's own queue (persistence, maxconn) */
+	struct srv_counters *count;     /* [worker_count + 1] */
+	struct queue *queue;            /* this server's own queue (persistence, maxconn) */
 	struct list uses;
-	void *ext;                   /* ext_total(EXT_SERVER) bytes */
+	void *ext; /* ext_total(EXT_SERVER) bytes */
 };
 
 static inline void *server_ext(const struct server *s, const struct ext *e)
@@ -117,7 +120,7 @@ extern void (*server_say)(const struct proxy *px, int level, const char *text);
 
 /* ---- changes: control thread only. Each logs in HAProxy's words, updates proxy counts, and tells the listeners. ---- */
 enum server_event {
-	SERVER_EV_STATE = 1,   /* oper or admin changed */
+	SERVER_EV_STATE = 1, /* oper or admin changed */
 	SERVER_EV_WEIGHT = 2,
 	SERVER_EV_ADDR = 4,
 	SERVER_EV_MAXCONN = 8,

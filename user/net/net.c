@@ -22,8 +22,8 @@
 
 static struct nl_cache_mngr *manager;
 static struct nl_cache *addrs, *neighbours;
-static struct nl_sock *ask;         /* synchronous requests */
-static struct nl_sock *news;        /* link, route and rule notifications */
+static struct nl_sock *ask;  /* synchronous requests */
+static struct nl_sock *news; /* link, route and rule notifications */
 static struct loop *net_loop;
 static struct io manager_io, news_io;
 static struct task tell_task;
@@ -136,8 +136,9 @@ static int open_news(void)
 	nl_socket_modify_cb(news, NL_CB_VALID, NL_CB_CUSTOM, on_news, NULL);
 	err = nl_connect(news, NETLINK_ROUTE);
 	if (!err)
-		err = nl_socket_add_memberships(news, RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE, RTNLGRP_IPV6_ROUTE,
-						RTNLGRP_IPV4_RULE, RTNLGRP_IPV6_RULE, 0);
+		err = nl_socket_add_memberships(news, RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE,
+						RTNLGRP_IPV6_ROUTE, RTNLGRP_IPV4_RULE,
+						RTNLGRP_IPV6_RULE, 0);
 	if (!err)
 		err = nl_socket_set_nonblocking(news);
 	return err;
@@ -338,8 +339,8 @@ static bool fill_gateway_route(struct rtnl_route *r, struct net_gateway_route *o
 	struct rtnl_nexthop *nh = rtnl_route_nexthop_n(r, 0);
 	struct nl_addr *dst = rtnl_route_get_dst(r), *via;
 
-	if (rtnl_route_get_table(r) != RT_TABLE_MAIN || rtnl_route_get_type(r) != RTN_UNICAST || !nh ||
-	    rtnl_route_get_nnexthops(r) != 1 || !dst)
+	if (rtnl_route_get_table(r) != RT_TABLE_MAIN || rtnl_route_get_type(r) != RTN_UNICAST ||
+	    !nh || rtnl_route_get_nnexthops(r) != 1 || !dst)
 		return false;
 	via = rtnl_route_nh_get_gateway(nh);
 	memset(out, 0, sizeof(*out));

@@ -13,7 +13,7 @@
 struct loop;
 
 enum net_event {
-	NET_EV_LINK = 1,  /* a link came, went, changed state, MAC or MTU */
+	NET_EV_LINK = 1, /* a link came, went, changed state, MAC or MTU */
 	NET_EV_ADDR = 2,
 	NET_EV_NEIGH = 4,
 	NET_EV_ROUTE = 8, /* routes or rules changed */
@@ -30,7 +30,7 @@ struct net_link {
 	char name[IF_NAMESIZE];
 	uint8_t mac[6];
 	bool has_mac;
-	bool up;        /* administratively up and with carrier */
+	bool up; /* administratively up and with carrier */
 	bool loopback;
 	bool veth;
 	unsigned int mtu;
@@ -45,7 +45,7 @@ struct net_route {
 
 struct net_neighbour {
 	int ifindex;
-	struct addr ip;      /* port 0 */
+	struct addr ip; /* port 0 */
 	uint8_t mac[6];
 };
 
@@ -68,7 +68,7 @@ int net_neighbour_get(int ifindex, const struct addr *ip, uint8_t mac[6]);
  * Returns how many there are (more than @max: the table is too large to copy), or -errno. O(routes).
  */
 struct net_gateway_route {
-	struct addr to;      /* port 0; all zero with prefix 0: default */
+	struct addr to; /* port 0; all zero with prefix 0: default */
 	int prefix;
 	struct net_route via;
 };

@@ -164,7 +164,8 @@ static void warn_no_bytes(struct cfg_line *l, int i, const struct fetch_row *row
 {
 	if (row->where == SMP_W_REQ_DATA && l->px && l->px->mode == MODE_HTTP)
 		cfg_warn(l, i,
-			 "fetch '%s' finds nothing in mode http, where requests are parsed before the rules "
+			 "fetch '%s' finds nothing in mode http, where requests are parsed before "
+			 "the rules "
 			 "run; use HTTP fetches (method, path, req.hdr, ...), or mode tcp",
 			 row->name);
 }

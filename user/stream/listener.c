@@ -312,8 +312,10 @@ static void tap_on_event(struct io *io, uint32_t ep)
 		wait_ms = rate_wait_ms(l);
 		r = wait_ms ? 0 : accept_one(l);
 		if (r == 1) {
-			note_max(&l->px->fe_conns_max, atomic_load_explicit(&l->px->fe_conns, memory_order_relaxed));
-			note_max(&l->conns_max, atomic_load_explicit(&l->conns, memory_order_relaxed));
+			note_max(&l->px->fe_conns_max,
+				 atomic_load_explicit(&l->px->fe_conns, memory_order_relaxed));
+			note_max(&l->conns_max,
+				 atomic_load_explicit(&l->conns, memory_order_relaxed));
 			continue;
 		}
 		t->batch = 1;

@@ -47,8 +47,10 @@ struct session {
 	uint32_t flags;
 	struct vars *vars; /* policy: sess scope; NULL when empty */
 	void *tracked;     /* policy: stick counters */
-	struct list kept;  /* idle server connections that only this session may use; next NULL: none yet */
-	struct server *stay; /* asked for a login that is tied to the connection: later requests go there; NULL: none */
+	struct list
+		kept; /* idle server connections that only this session may use; next NULL: none yet */
+	struct server *
+		stay; /* asked for a login that is tied to the connection: later requests go there; NULL: none */
 	char proto_part[] __attribute__((aligned(8)));
 };
 enum { SESS_DST_KNOWN = 1, SESS_COUNTED_FE = 2, SESS_DRAINING = 4, SESS_KILLED = 8 };

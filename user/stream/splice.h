@@ -38,12 +38,13 @@ struct relay {
 	struct segment *held;   /* read and not yet written (copy) */
 	struct pipe_pair *pipe; /* the same (pipe): NULL while empty */
 	uint64_t read, written; /* bytes */
-	uint64_t left;          /* bytes that may still be read: all of a tcp stream, the rest of an http body */
-	uint32_t piped;         /* bytes in the pipe */
-	uint8_t streak;         /* full (copy) or small (pipe) moves in a row */
-	bool may_pipe;          /* the traffic may use the pipe engine */
-	bool eof;               /* nothing more is read: end of stream, or relay_stop_reading() */
-	bool ended;             /* RELAY_END was returned */
+	uint64_t
+		left; /* bytes that may still be read: all of a tcp stream, the rest of an http body */
+	uint32_t piped; /* bytes in the pipe */
+	uint8_t streak; /* full (copy) or small (pipe) moves in a row */
+	bool may_pipe;  /* the traffic may use the pipe engine */
+	bool eof;       /* nothing more is read: end of stream, or relay_stop_reading() */
+	bool ended;     /* RELAY_END was returned */
 };
 
 /* @may_pipe: the configuration allows splice(2) in this direction. */

@@ -16,8 +16,9 @@ struct upstream {
 	struct stream *stream; /* whose it is now; NULL: idle in the pool */
 	struct list pool_node; /* this worker's idle connections of the server */
 	struct list own_node;  /* idle and private: the session's (struct session.kept) */
-	uint32_t requests; /* served on it */
-	uint32_t addr_version; /* server.live.addr_version when it was connected: another one means an old address */
+	uint32_t requests;     /* served on it */
+	uint32_t
+		addr_version; /* server.live.addr_version when it was connected: another one means an old address */
 	uint32_t flags;
 	struct timer idle_timer;
 };
