@@ -95,9 +95,10 @@ COLUMNS = ("status", "check_status", "check_code", "last_chk", "check_desc", "ch
 
 
 def settled(p, status):
-    """The check's columns, between two checks, once the status is reached."""
+    """The check's columns once the status is reached; "* " in front says that the next check is under way."""
     def row():
         r = p.stat("b", "s")
+        r["check_status"] = r["check_status"].removeprefix("* ")
         return r if r["check_status"] == status else None
     r = wait_for(row, 5, f"check_status {status} in {p.label}")
     return {c: r[c] for c in COLUMNS}

@@ -327,9 +327,8 @@ static int start_connect(struct stream *s)
 		return -ENOMEM;
 	}
 	s->up = up;
-	up->addr_version = atomic_load(
-		&srv->live
-			 .addr_version); /* before the address: a change in between costs a pooling */
+	/* read before the address: a change in between costs a pooling */
+	up->addr_version = atomic_load(&srv->live.addr_version);
 	server_target(s, &to);
 	err = conn_connect(&up->conn, &to, srv->path, srv->source ? srv->source : s->be->source,
 			   srv->transport ? srv->transport : &transport_plain, on_server_connecting,
