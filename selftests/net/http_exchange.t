@@ -405,7 +405,7 @@ def _():
     idle, busy = Conn(p.at("FE")), Conn(p.at("FE"))
     idle.request("/")
     busy.send(b"POST /echo HTTP/1.1\r\nHost: t\r\nContent-Length: 4\r\n\r\nab")
-    wait_for(lambda: s.open_conns() >= 1, what="the request is at the server")
+    wait_for(lambda: int(p.stat("b", "BACKEND")["scur"]) == 1, what="the request is under way")
     p.send_signal(10)	# SIGUSR1
     true(idle.closed(), "the idle connection is closed")
     busy.send(b"cd")
