@@ -54,8 +54,8 @@ static int setup(void **state)
 	this_loop = &loop;
 	tcp_pair(&sender, &a);
 	tcp_pair(&receiver, &b);
-	conn_open(&from, a, &transport_plain, on_ready, NULL);
-	conn_open(&to, b, &transport_plain, on_ready, NULL);
+	conn_open(&from, a, &conn_setup_plain, on_ready, NULL);
+	conn_open(&to, b, &conn_setup_plain, on_ready, NULL);
 	sent = got = 0;
 	splice_enabled = true;
 	splice_max_pipes = 0;

@@ -52,7 +52,8 @@ struct check_conf {
 	struct addr addr;                              /* `addr`, and the port of `port` */
 	uint32_t inter_ms, fastinter_ms, downinter_ms; /* 0: not said */
 	int rise, fall;
-	struct check *check; /* NULL: never checked */
+	struct conn_setup setup; /* transport and handshakes of checks: not always the traffic's */
+	struct check *check;     /* NULL: never checked */
 };
 struct check_conf *check_conf_of(const struct server *s);
 

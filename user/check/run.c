@@ -193,7 +193,7 @@ static void start(struct check *c)
 	timer_set(&control_loop, &c->timer, control_loop.now_ms + limit);
 	target_of(c, &to);
 	err = conn_connect(&c->conn, &to, s->path, s->source ? s->source : s->px->source,
-			   s->transport ? s->transport : &transport_plain, on_ready, c);
+			   &c->conf->setup, on_ready, c);
 	if (err)
 		finish(c,
 		       err == -ECONNREFUSED || err == -ENETUNREACH || err == -EHOSTUNREACH ||

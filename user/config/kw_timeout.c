@@ -22,6 +22,7 @@ static const struct timeout_field fields[] = {
 	TIMEOUT("timeout check", check),
 	TIMEOUT("timeout client", client),
 	TIMEOUT("timeout client-fin", client_fin),
+	TIMEOUT("timeout client-hs", client_hs),
 	TIMEOUT("timeout connect", connect),
 	TIMEOUT("timeout http-keep-alive", http_keep_alive),
 	TIMEOUT("timeout http-request", http_request),
@@ -83,6 +84,9 @@ static const struct cfg_keyword rows[] = {
 	  "Further time for a health check once it is connected." },
 	{ "timeout client-fin", FE, parse_timeout, KERNEL_APPROX, IDLE, "timeout client-fin <time>",
 	  "Longest inactivity of a half-closed client." },
+	{ "timeout client-hs", FE, parse_timeout, KERNEL_EXACT, NULL, "timeout client-hs <time>",
+	  "Longest time for the client's handshakes: PROXY header, TLS; defaults to 'timeout "
+	  "client'." },
 	{ "timeout server-fin", BE, parse_timeout, KERNEL_APPROX, IDLE, "timeout server-fin <time>",
 	  "Longest inactivity of a half-closed server." },
 	{ "timeout tunnel", BE, parse_timeout, KERNEL_APPROX, IDLE, "timeout tunnel <time>",

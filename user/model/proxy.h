@@ -9,6 +9,7 @@
 #include "loop/thread.h"
 #include "model/config.h"
 #include "model/counters.h"
+#include "transport/conn.h"
 
 enum proxy_mode { MODE_TCP, MODE_HTTP, MODE_UDP, MODE_HEALTH };
 enum proxy_cap { PX_FRONTEND = 1, PX_BACKEND = 2, PX_DEFAULTS = 4, PX_INTERNAL = 8 };
@@ -36,7 +37,8 @@ enum {
 };
 
 struct proxy_timeouts { /* ms; 0: infinite (never armed) */
-	uint32_t client, client_fin, server, server_fin, connect, queue, tunnel, check, tarpit;
+	uint32_t client, client_fin, client_hs, server, server_fin, connect, queue, tunnel, check,
+		tarpit;
 	uint32_t http_request, http_keep_alive;
 };
 
@@ -128,9 +130,9 @@ struct bind_conf {
 	uint32_t uid, gid, mode; /* unix sockets; -1 when unset */
 	int level;               /* stats socket: 0 none/user, 1 operator, 2 admin */
 	bool expose_fd;
-	int shards;                        /* 0: default; -1: by-thread; 1: one shared */
-	const char *proto;                 /* "h1", "h2"; NULL: by mode */
-	const struct transport *transport; /* &transport_plain or TLS */
+	int shards;              /* 0: default; -1: by-thread; 1: one shared */
+	const char *proto;       /* "h1", "h2"; NULL: by mode */
+	struct conn_setup setup; /* transport and handshakes of what is accepted */
 	struct list uses;
 	void *ext;
 };

@@ -23,7 +23,7 @@ static void server_inherit(struct server *s, const struct server *from, struct a
 	s->disabled = from->disabled;
 	s->shutdown_on_down = from->shutdown_on_down;
 	s->track = from->track;
-	s->transport = from->transport;
+	s->setup = from->setup;
 	s->source = from->source;
 	ext_inherit_all(EXT_SERVER, s->ext, from->ext, a);
 }

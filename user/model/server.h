@@ -75,7 +75,7 @@ struct server {
 	bool shutdown_on_down; /* on-marked-down shutdown-sessions */
 	const char *cookie;    /* value of `cookie`, for l7 and stats */
 	struct server *track;
-	const struct transport *transport;
+	struct conn_setup setup; /* transport and handshakes of connections to it */
 	struct sockaddr_storage *source;
 	uint32_t index; /* position in the backend, 0-based, stable for the process's life */
 

@@ -414,7 +414,7 @@ static void drain_in_worker(struct loop *loop, void *arg)
 	listeners_stop(loop);
 	list_for_each_entry_safe(s, tmp, worker_sessions(), node) {
 		s->flags |= SESS_DRAINING;
-		if (s->proto->drain)
+		if (!s->handshake && s->proto->drain)
 			s->proto->drain(s);
 	}
 }

@@ -7,6 +7,7 @@
 #include "stream/session.h"
 #include "base/arena.h"
 #include "base/pool.h"
+#include "log/log.h"
 #include "policy/rules.h"
 #include "policy/vars.h"
 #include "stream/session_new.h"
@@ -135,10 +136,28 @@ static bool rules_allow(struct session *s, unsigned int set)
 	return v == RULE_CONTINUE || v == RULE_STOP;
 }
 
+/* ---- the client's handshakes ---- */
+
+/* Only while they are under way: sessions that have begun do not carry it. */
+struct handshake_wait {
+	struct timer timer;
+	struct session *sess;
+};
+
+static void handshake_end(struct session *s)
+{
+	if (!s->handshake)
+		return;
+	timer_cancel(this_loop, &s->handshake->timer);
+	free(s->handshake);
+	s->handshake = NULL;
+}
+
 static void session_delete(struct session *s)
 {
 	struct listener *l = s->listener;
 
+	handshake_end(s);
 	for (int i = 0; i < MAX_HOOKS && fini_hooks[i]; i++)
 		fini_hooks[i](s);
 	vars_free(&s->vars);
@@ -149,20 +168,7 @@ static void session_delete(struct session *s)
 	listener_uncount(l);
 }
 
-/* Until the transport's handshake is over. */
-static void on_handshake(struct conn *c)
-{
-	struct session *s = c->owner;
-
-	if (c->flags & (CONN_ERROR | CONN_HUP)) {
-		session_delete(s);
-		return;
-	}
-	if (c->flags & CONN_HANDSHAKE)
-		return;
-	s->proto->start(s);
-}
-
+/* The handshakes are over, all went well. */
 static void session_start(struct session *s)
 {
 	struct fe_counters *c = &s->fe->fe_count[this_loop->tid];
@@ -175,9 +181,50 @@ static void session_start(struct session *s)
 	count_add(&c->cum_sess, 1);
 	rate_note(&c->sess_sec, &c->sess_cur, &c->sess_prev, &c->sess_max,
 		  this_loop->now_ms / 1000);
-	if (s->client.flags & CONN_HANDSHAKE)
-		return;
 	s->proto->start(s);
+}
+
+static void handshake_failed(struct session *s)
+{
+	const char *why = conn_reason_text(s->client.reason);
+
+	log_session_error(s, why && s->client.reason ? why : "Connection error during handshake");
+	session_delete(s);
+}
+
+static void on_handshake(struct conn *c)
+{
+	struct session *s = c->owner;
+
+	if (c->flags & CONN_ERROR)
+		handshake_failed(s);
+	else if (!(c->flags & CONN_HANDSHAKE)) {
+		handshake_end(s);
+		session_start(s);
+	}
+}
+
+static void on_handshake_timeout(struct timer *t)
+{
+	struct session *s = container_of(t, struct handshake_wait, timer)->sess;
+
+	if (!s->client.reason)
+		s->client.reason = conn_timeout_reason(&s->client);
+	handshake_failed(s);
+}
+
+static bool handshake_begin(struct session *s)
+{
+	uint32_t ms = s->fe->timeout.client_hs ? s->fe->timeout.client_hs : s->fe->timeout.client;
+
+	s->handshake = calloc(1, sizeof(*s->handshake));
+	if (!s->handshake)
+		return false;
+	s->handshake->sess = s;
+	timer_init(&s->handshake->timer, on_handshake_timeout);
+	if (ms)
+		timer_set(this_loop, &s->handshake->timer, this_loop->now_ms + ms);
+	return true;
 }
 
 static struct session *session_new(struct listener *l, const struct addr *src)
@@ -224,8 +271,7 @@ void session_accept(struct listener *l, int fd, const struct addr *src)
 		session_delete(s);
 		return;
 	}
-	if (conn_open(&s->client, fd, l->bind->transport ? l->bind->transport : &transport_plain,
-		      on_handshake, s)) {
+	if (conn_open(&s->client, fd, &l->bind->setup, on_handshake, s)) {
 		session_delete(s);
 		return;
 	}
@@ -236,7 +282,10 @@ void session_accept(struct listener *l, int fd, const struct addr *src)
 		s->client.flags |= CONN_NO_LINGER;
 	if (s->fe->options & PX_O_TCP_CLI_KA)
 		conn_set_keepalive(&s->client);
-	session_start(s);
+	if (!(s->client.flags & CONN_HANDSHAKE))
+		session_start(s);
+	else if (!handshake_begin(s))
+		session_delete(s);
 }
 
 void session_free(struct session *s)
@@ -335,6 +384,10 @@ static void kill_in_worker(struct loop *l, void *arg)
 				 node) { /* also those without a stream */
 		if ((k->what == KILL_FRONTEND && s->fe != k->object) || (s->flags & SESS_KILLED))
 			continue;
+		if (s->handshake) {
+			session_delete(s);
+			continue;
+		}
 		s->flags |= SESS_KILLED;
 		s->proto->kill(s, k->cause);
 	}

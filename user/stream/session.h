@@ -47,6 +47,7 @@ struct session {
 	uint32_t flags;
 	struct vars *vars; /* policy: sess scope; NULL when empty */
 	void *tracked;     /* policy: stick counters */
+	struct handshake_wait *handshake; /* not yet started: the client's handshakes are under way */
 	struct list
 		kept; /* idle server connections that only this session may use; next NULL: none yet */
 	struct server *

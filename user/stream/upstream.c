@@ -331,8 +331,7 @@ static int start_connect(struct stream *s)
 	up->addr_version = atomic_load(&srv->live.addr_version);
 	server_target(s, &to);
 	err = conn_connect(&up->conn, &to, srv->path, srv->source ? srv->source : s->be->source,
-			   srv->transport ? srv->transport : &transport_plain, on_server_connecting,
-			   up);
+			   &srv->setup, on_server_connecting, up);
 	if (err)
 		return err;
 	if (s->be->options & PX_O_TCP_SRV_KA)

@@ -14,6 +14,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+const struct conn_setup conn_setup_plain;
+
 #define CONN_EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
 
 /* The event says that connect() has ended. true: established; false: CONN_ERROR is set. */
@@ -29,7 +31,7 @@ static bool conn_end_connect(struct conn *c, uint32_t ep)
 	c->flags &= ~CONN_CONNECTING;
 	if (err) {
 		c->flags |= CONN_ERROR;
-		c->err = err;
+		c->err = (int16_t)err;
 		return false;
 	}
 	c->flags |= CONN_CAN_WRITE;
@@ -38,18 +40,32 @@ static bool conn_end_connect(struct conn *c, uint32_t ep)
 
 static void conn_step_handshake(struct conn *c)
 {
-	int r;
+	const struct conn_stage *stage;
+	int r = 0;
 
 	if (!(c->flags & CONN_HANDSHAKE) || (c->flags & (CONN_CONNECTING | CONN_ERROR)))
 		return;
-	r = c->xprt->handshake(c);
+	while (!r && (stage = c->setup->stages[c->stage]) != NULL) {
+		r = stage->run(c);
+		if (!r)
+			c->stage++;
+	}
+	if (!r && c->xprt->handshake)
+		r = c->xprt->handshake(c);
 	if (r == -EAGAIN)
 		return;
 	c->flags &= ~CONN_HANDSHAKE;
 	if (r < 0) {
 		c->flags |= CONN_ERROR;
-		c->err = -r;
+		c->err = (int16_t)-r;
 	}
+}
+
+enum conn_reason conn_timeout_reason(const struct conn *c)
+{
+	const struct conn_stage *stage = c->setup->stages[c->stage];
+
+	return stage ? stage->on_timeout : c->xprt->on_timeout;
 }
 
 static void conn_on_event(struct io *io, uint32_t ep)
@@ -80,15 +96,20 @@ static void conn_on_event(struct io *io, uint32_t ep)
 	c->on_ready(c);
 }
 
-static void conn_prepare(struct conn *c, const struct transport *x, void (*on_ready)(struct conn *),
-			 void *owner)
+static void conn_prepare(struct conn *c, const struct conn_setup *setup,
+			 void (*on_ready)(struct conn *), void *owner)
 {
+	const struct transport *x = setup->xprt ? setup->xprt : &transport_plain;
+
+	c->setup = setup;
+	c->stage = 0;
+	c->reason = CONN_OK;
 	c->xprt = x;
 	c->xprt_ctx = NULL;
 	c->on_ready = on_ready;
 	c->owner = owner;
 	c->err = 0;
-	c->flags = x->handshake ? CONN_HANDSHAKE : 0;
+	c->flags = x->handshake || setup->stages[0] ? CONN_HANDSHAKE : 0;
 	c->io.fd = -1;
 	c->io.on_event = conn_on_event;
 }
@@ -104,10 +125,10 @@ static int conn_register(struct conn *c)
 	return err;
 }
 
-int conn_open(struct conn *c, int fd, const struct transport *x, void (*on_ready)(struct conn *),
-	      void *owner)
+int conn_open(struct conn *c, int fd, const struct conn_setup *setup,
+	      void (*on_ready)(struct conn *), void *owner)
 {
-	conn_prepare(c, x, on_ready, owner);
+	conn_prepare(c, setup, on_ready, owner);
 	c->io.fd = fd;
 	c->flags |= CONN_CAN_WRITE;
 	return conn_register(c);
@@ -156,14 +177,14 @@ static socklen_t conn_unix_address(struct sockaddr_un *un, const char *path)
 }
 
 int conn_connect(struct conn *c, const struct addr *to, const char *unix_path,
-		 const struct sockaddr_storage *bind_to, const struct transport *x,
+		 const struct sockaddr_storage *bind_to, const struct conn_setup *setup,
 		 void (*on_ready)(struct conn *), void *owner)
 {
 	struct sockaddr_storage ss;
 	socklen_t len;
 	int fd, err = 0;
 
-	conn_prepare(c, x, on_ready, owner);
+	conn_prepare(c, setup, on_ready, owner);
 	len = unix_path ? conn_unix_address((struct sockaddr_un *)&ss, unix_path)
 			: addr_to_sockaddr(to, &ss);
 	if (!len)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * conn.h - one socket with its transport (plain, later TLS), edge-triggered, owned by one worker for life.
+ * conn.h - one socket with its transport (plain or TLS), edge-triggered, owned by one worker for life. Before its owner
+ * sees it, a connection goes through handshakes: the stages of its setup in order (PROXY header...), then the transport's own.
  * A connection keeps no buffer: the reader brings one. Not for: rules, routing, messages.
  */
 #ifndef LBD_TRANSPORT_CONN_H
@@ -8,6 +9,7 @@
 
 #include "base/addr.h"
 #include "loop/loop.h"
+#include "transport/conn_reason.h"
 #include <sys/uio.h>
 
 enum conn_flag {
@@ -42,28 +44,54 @@ struct transport {
 	int (*handshake)(struct conn *c);
 	void (*shut_write)(struct conn *c);
 	void (*close)(struct conn *c);
+	enum conn_reason on_timeout; /* of the handshake */
 	/* May the kernel move the bytes (splice)? Plain: yes. */
 	bool raw;
 };
 extern const struct transport transport_plain;
 
+/*
+ * A handshake below the protocol, stateless: what it must remember lies with the owner (conn.owner). Called in the
+ * owner's worker when the connection stands and at each readiness after, until it is done. It reads no byte behind its own.
+ */
+struct conn_stage {
+	const char *name;
+	/* 0 done; -EAGAIN more (CONN_CAN_READ or _WRITE cleared); -errno failed, conn.reason says why (conn_reason.h). */
+	int (*run)(struct conn *c);
+	enum conn_reason
+		on_timeout; /* what it means when the time for handshakes is over meanwhile */
+};
+#define CONN_STAGES_MAX 3
+
+/* How a connection begins. Constant once the workers run; a bind line and a server hold one each. All zero: plain TCP. */
+struct conn_setup {
+	const struct transport *xprt; /* NULL: plain */
+	void *xprt_conf;              /* the transport's own: contexts, names */
+	const struct conn_stage
+		*stages[CONN_STAGES_MAX + 1]; /* in the order they run, the rest is NULL */
+};
+extern const struct conn_setup conn_setup_plain;
+
 struct conn {
 	struct io io; /* 24 bytes with fd */
 	uint32_t flags;
-	int err; /* errno of CONN_ERROR */
+	int16_t err;    /* errno of CONN_ERROR */
+	uint8_t reason; /* enum conn_reason: why a handshake failed; 0: none did */
+	uint8_t stage; /* the handshake under way: an index of setup->stages, its end: the transport's */
 	const struct transport *xprt;
-	void *xprt_ctx;
+	void *xprt_ctx; /* this connection's state of the transport */
+	const struct conn_setup *setup;
 	/* The owner: called in the worker for every change of CAN_READ, CAN_WRITE, EOF, ERROR, connect/handshake end. */
 	void (*on_ready)(struct conn *c);
 	void *owner;
 };
 
 /* @fd becomes @c's and is registered edge-triggered once, for both directions. 0 or -errno (the fd is then closed). */
-int conn_open(struct conn *c, int fd, const struct transport *x, void (*on_ready)(struct conn *),
-	      void *owner);
+int conn_open(struct conn *c, int fd, const struct conn_setup *setup,
+	      void (*on_ready)(struct conn *), void *owner);
 /* Non-blocking connect; on_ready comes with CONN_CONNECTING gone, or CONN_ERROR. 0 or -errno. */
 int conn_connect(struct conn *c, const struct addr *to, const char *unix_path,
-		 const struct sockaddr_storage *bind_to, const struct transport *x,
+		 const struct sockaddr_storage *bind_to, const struct conn_setup *setup,
 		 void (*on_ready)(struct conn *), void *owner);
 ssize_t conn_recv(struct conn *c, void *buf, size_t n);
 ssize_t conn_sendv(struct conn *c, const struct iovec *iov, int n);
@@ -87,6 +115,8 @@ static inline void conn_set_owner(struct conn *c, void (*on_ready)(struct conn *
 	c->on_ready = on_ready;
 	c->owner = owner;
 }
+/* CONN_HANDSHAKE and its time is over: what that is called. */
+enum conn_reason conn_timeout_reason(const struct conn *c);
 void conn_set_keepalive(struct conn *c);
 /* Once; plain connections do it by themselves before their second write. */
 void conn_set_nodelay(struct conn *c);

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * conn_reason.h - why a connection failed below its protocol: the numbers and words of fc_err and fc_err_str (manual,
+ * section 7.3.3), which are also what the error line in the log says. Any thread.
+ */
+#ifndef LBD_TRANSPORT_CONN_REASON_H
+#define LBD_TRANSPORT_CONN_REASON_H
+
+enum conn_reason {
+	CONN_OK = 0,
+	CONN_MAXCONN = 1,
+	CONN_PROCESS_FDS = 2,
+	CONN_SYSTEM_FDS = 3,
+	CONN_BUFFERS = 4,
+	CONN_FAMILY = 5,
+	CONN_SOCKET = 6,
+	CONN_PORT_RANGE = 7,
+	CONN_CANNOT_BIND = 8,
+	CONN_NO_PORT = 9,
+	CONN_IN_USE = 10,
+	CONN_PROXY_CLOSED = 11,
+	CONN_PROXY_ERROR = 12,
+	CONN_PROXY_TIMEOUT = 13,
+	CONN_PROXY_TRUNCATED = 14,
+	CONN_PROXY_ALIEN = 15,
+	CONN_PROXY_INVALID = 16,
+	CONN_PROXY_UNHANDLED = 17,
+	CONN_CIP_CLOSED = 18,
+	CONN_CIP_ERROR = 19,
+	CONN_CIP_TIMEOUT = 20,
+	CONN_CIP_TRUNCATED = 21,
+	CONN_CIP_MAGIC = 22,
+	CONN_CIP_UNHANDLED = 23,
+	CONN_TLS_CLOSED = 24,
+	CONN_TLS_ERROR = 25,
+	CONN_TLS_TIMEOUT = 26,
+	CONN_TLS_TOO_MANY = 27,
+	CONN_TLS_MEMORY = 28,
+	CONN_TLS_RENEGOTIATION = 29,
+	CONN_TLS_CA_CHAIN = 30,
+	CONN_TLS_UNTRUSTED = 31,
+	CONN_TLS_NOT_CONFIGURED = 32,
+	CONN_TLS_NOT_EXPECTED = 33,
+	CONN_TLS_HANDSHAKE = 34,
+	CONN_TLS_AFTER_HEARTBEAT = 35,
+	CONN_TLS_HEARTBEAT = 36,
+	CONN_TLS_NO_TARGET = 37,
+	CONN_TLS_EARLY_REFUSED = 38,
+	CONN_SOCKS_WRITE = 39,
+	CONN_SOCKS_READ = 40,
+	CONN_SOCKS_DENIED = 41,
+	CONN_SOCKS_ABORTED = 42,
+	CONN_TLS_FATAL = 43,
+	CONN_REASONS
+};
+
+/* The words of @reason (a number of the enum); NULL for others. */
+const char *conn_reason_text(unsigned int reason);
+
+#endif
