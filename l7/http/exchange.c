@@ -232,7 +232,7 @@ static enum step_result response_head_complete(struct http_txn *t)
  * counts from the last byte it was sent (HAProxy: sH, 504). */
 static bool server_answers_for_both(const struct http_txn *t)
 {
-	return t->s.be->timeout.server && !t->s.t.response;
+	return stream_server_ms(&t->s) && !t->s.t.response;
 }
 
 /* Later, while the client is being waited for, the server cannot be blamed for silence. */
@@ -242,10 +242,16 @@ static bool server_is_timed(const struct http_txn *t, unsigned int waits)
 	       server_answers_for_both(t);
 }
 
+static uint32_t tunnel_ms(const struct http_txn *t)
+{
+	uint32_t ms = stream_tunnel_ms(&t->s);
+
+	return ms ? ms : stream_server_ms(&t->s);
+}
+
 /* The timer fired: whose time is over? STEP_WAIT: nobody's. */
 static enum step_result timed_out(struct http_txn *t, char phase)
 {
-	const struct proxy_timeouts *fe = &t->s.sess->fe->timeout, *be = &t->s.be->timeout;
 	unsigned int waits = t->s.waits;
 
 	if (!(t->s.flags & STREAM_EXPIRED))
@@ -254,18 +260,18 @@ static enum step_result timed_out(struct http_txn *t, char phase)
 		uint64_t heard = t->client_heard_ms > t->server_heard_ms ? t->client_heard_ms
 									 : t->server_heard_ms;
 
-		if (http_expired(t, heard, be->tunnel ? be->tunnel : be->server))
+		if (http_expired(t, heard, tunnel_ms(t)))
 			return http_abort(t, 's', 'D');
 		return STEP_WAIT;
 	}
 	if ((waits & (WAIT_CLIENT_DATA | WAIT_CLIENT_ROOM)) && !server_answers_for_both(t) &&
-	    http_expired(t, t->client_heard_ms, fe->client)) {
+	    http_expired(t, t->client_heard_ms, stream_client_ms(&t->s))) {
 		bool head = phase == 'H';
 
 		return head ? http_fail(t, 'c', 'D', 408) : http_abort(t, 'c', 'D');
 	}
 	if ((waits & (WAIT_SERVER_DATA | WAIT_SERVER_ROOM)) && server_is_timed(t, waits) &&
-	    http_expired(t, t->server_heard_ms, be->server)) {
+	    http_expired(t, t->server_heard_ms, stream_server_ms(&t->s))) {
 		count_server_failure(t, false);
 		return phase == 'H' ? http_fail(t, 's', 'H', 504) : http_abort(t, 's', 'D');
 	}
@@ -274,15 +280,14 @@ static enum step_result timed_out(struct http_txn *t, char phase)
 
 static enum step_result wait_for(struct http_txn *t, unsigned int waits)
 {
-	const struct proxy_timeouts *fe = &t->s.sess->fe->timeout, *be = &t->s.be->timeout;
 	uint32_t client =
 		(waits & (WAIT_CLIENT_DATA | WAIT_CLIENT_ROOM)) && !server_answers_for_both(t)
-			? fe->client
+			? stream_client_ms(&t->s)
 			: 0;
-	uint32_t server = server_is_timed(t, waits) ? be->server : 0;
+	uint32_t server = server_is_timed(t, waits) ? stream_server_ms(&t->s) : 0;
 
 	if (t->flags & TXN_TUNNEL) {
-		client = server = be->tunnel ? be->tunnel : be->server;
+		client = server = tunnel_ms(t);
 	}
 	return http_wait(t, waits, client, server);
 }
@@ -360,11 +365,36 @@ static void note_login(struct http_txn *t)
 	}
 }
 
+/* The backend's rules come first, then the frontend's. */
+static enum step_result response_rules(struct http_txn *t)
+{
+	static const struct {
+		unsigned int set;
+		bool frontend;
+	} phases[] = { { RULESET_TCP_RESPONSE, false },
+		       { RULESET_HTTP_RES, false },
+		       { RULESET_HTTP_RES, true } };
+	struct proxy *fe = t->s.sess->fe;
+	enum step_result r;
+
+	for (size_t i = t->rule_phase; i < ARRAY_SIZE(phases); i++) {
+		t->rule_phase = i;
+		if (phases[i].frontend && t->s.be == fe)
+			continue;
+		r = http_run_rules(t, phases[i].frontend ? fe : t->s.be, phases[i].set);
+		if (r != STEP_NEXT)
+			return r;
+	}
+	return STEP_NEXT;
+}
+
 enum step_result http_step_response_rules(struct stream *s)
 {
 	struct http_txn *t = http_txn_of(s);
-	enum step_result r = STEP_NEXT;
+	enum step_result r;
 
+	if (s->flags & STREAM_KILLED)
+		return http_abort(t, t->kill_cause ? t->kill_cause : 'K', 'H');
 	if (!(t->flags & TXN_RSP_HEAD)) {
 		t->flags |= TXN_RSP_HEAD;
 		vars_drop_scope(&s->vars, VAR_REQ);
@@ -373,16 +403,11 @@ enum step_result http_step_response_rules(struct stream *s)
 		note_login(t);
 		http_count_status(t);
 	}
-	if (!t->rule_phase)
-		r = http_run_rules(t, s->be, RULESET_HTTP_RES);
-	if (r == STEP_NEXT && s->be != s->sess->fe) {
-		t->rule_phase = 1;
-		r = http_run_rules(t, s->sess->fe, RULESET_HTTP_RES);
-	}
+	r = response_rules(t);
 	if (r != STEP_NEXT)
 		return r;
 	t->rule_phase = 0;
-	if (t->rsp.flags & MSG_F_CONN_CLOSE)
+	if ((t->rsp.flags & MSG_F_CONN_CLOSE) || (s->tune && s->tune->close_server))
 		t->flags |= TXN_SERVER_CLOSE;
 	http_prepare_response(t);
 	h1_out_start(&t->cl.out);

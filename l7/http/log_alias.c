@@ -140,24 +140,6 @@ static void write_trl(struct strbuf *o, const struct log_ctx *c)
 
 /* ---- request line ---- */
 
-/* What would break a log line or hide in it is written #XX, as HAProxy does. */
-static void add_escaped(struct strbuf *o, struct slice s)
-{
-	static const char hex[] = "0123456789ABCDEF";
-
-	for (size_t i = 0; i < s.n; i++) {
-		unsigned char c = s.p[i];
-
-		if (c < 0x20 || c >= 0x7f || c == '"' || c == '#') {
-			strbuf_addc(o, '#');
-			strbuf_addc(o, hex[c >> 4]);
-			strbuf_addc(o, hex[c & 15]);
-		} else {
-			strbuf_addc(o, (char)c);
-		}
-	}
-}
-
 static bool has_request(const struct log_ctx *c)
 {
 	return c->http && txn(c)->request_line.n;
@@ -166,7 +148,7 @@ static bool has_request(const struct log_ctx *c)
 static void write_r(struct strbuf *o, const struct log_ctx *c)
 {
 	if (has_request(c))
-		add_escaped(o, txn(c)->request_line);
+		log_add_escaped(o, txn(c)->request_line);
 	else
 		strbuf_adds(o, "<BADREQ>");
 }
@@ -187,7 +169,7 @@ static struct slice word(const struct log_ctx *c, int k)
 static void write_HM(struct strbuf *o, const struct log_ctx *c)
 {
 	if (has_request(c))
-		add_escaped(o, word(c, 0));
+		log_add_escaped(o, word(c, 0));
 	else
 		strbuf_adds(o, "<BADREQ>");
 }
@@ -195,7 +177,7 @@ static void write_HM(struct strbuf *o, const struct log_ctx *c)
 static void write_HU(struct strbuf *o, const struct log_ctx *c)
 {
 	if (has_request(c))
-		add_escaped(o, word(c, 1));
+		log_add_escaped(o, word(c, 1));
 	else
 		strbuf_adds(o, "<BADREQ>");
 }
@@ -203,7 +185,7 @@ static void write_HU(struct strbuf *o, const struct log_ctx *c)
 static void write_HV(struct strbuf *o, const struct log_ctx *c)
 {
 	if (has_request(c))
-		add_escaped(o, word(c, 2));
+		log_add_escaped(o, word(c, 2));
 	else
 		strbuf_adds(o, "<BADREQ>");
 }
@@ -218,7 +200,7 @@ static struct slice without_query(struct slice s)
 static void write_HP(struct strbuf *o, const struct log_ctx *c)
 {
 	if (has_request(c))
-		add_escaped(o, without_query(word(c, 1)));
+		log_add_escaped(o, without_query(word(c, 1)));
 	else
 		strbuf_adds(o, "<BADREQ>");
 }
@@ -239,7 +221,7 @@ static void write_HPO(struct strbuf *o, const struct log_ctx *c)
 
 		s = slash < 0 ? SLICE_NONE : slice_from(rest, slash);
 	}
-	add_escaped(o, s);
+	log_add_escaped(o, s);
 }
 
 static void write_HQ(struct strbuf *o, const struct log_ctx *c)
@@ -250,7 +232,7 @@ static void write_HQ(struct strbuf *o, const struct log_ctx *c)
 	if (!has_request(c))
 		strbuf_adds(o, "<BADREQ>");
 	else if (q >= 0)
-		add_escaped(o, slice_from(s, q));
+		log_add_escaped(o, slice_from(s, q));
 }
 
 /* ---- status, cookies, captures ---- */
@@ -274,47 +256,6 @@ static void write_ST(struct strbuf *o, const struct log_ctx *c)
 
 static void write_nothing(struct strbuf *o, const struct log_ctx *c)
 {
-}
-
-static void captures(struct strbuf *o, const struct slice *v, int n, bool each)
-{
-	if (!v || !n)
-		return;
-	if (!each)
-		strbuf_addc(o, '{');
-	for (int i = 0; i < n; i++) {
-		if (i)
-			strbuf_addc(o, each ? ' ' : '|');
-		if (each && !v[i].n)
-			strbuf_addc(o, '-');
-		add_escaped(o, v[i]);
-	}
-	if (!each)
-		strbuf_addc(o, '}');
-}
-
-static void write_hr(struct strbuf *o, const struct log_ctx *c)
-{
-	if (c->http)
-		captures(o, txn(c)->req_captures, txn(c)->n_req_captures, false);
-}
-
-static void write_hrl(struct strbuf *o, const struct log_ctx *c)
-{
-	if (c->http)
-		captures(o, txn(c)->req_captures, txn(c)->n_req_captures, true);
-}
-
-static void write_hs(struct strbuf *o, const struct log_ctx *c)
-{
-	if (c->http)
-		captures(o, txn(c)->rsp_captures, txn(c)->n_rsp_captures, false);
-}
-
-static void write_hsl(struct strbuf *o, const struct log_ctx *c)
-{
-	if (c->http)
-		captures(o, txn(c)->rsp_captures, txn(c)->n_rsp_captures, true);
 }
 
 static char or_dash(char c)
@@ -360,14 +301,6 @@ static const struct log_alias rows[] = {
 	{ "Tt", write_Tt, .numeric = true,
 	  .help = "ms from accept (or the request before) to the end" },
 	{ "Tu", write_Tt, .numeric = true, .help = "ms as the client saw it" },
-	{ "hr", write_hr, .http_only = true, .may_be_empty = true,
-	  .help = "captured request headers" },
-	{ "hrl", write_hrl, .http_only = true, .may_be_empty = true,
-	  .help = "captured request headers, one field each" },
-	{ "hs", write_hs, .http_only = true, .may_be_empty = true,
-	  .help = "captured response headers" },
-	{ "hsl", write_hsl, .http_only = true, .may_be_empty = true,
-	  .help = "captured response headers, one field each" },
 	{ "r", write_r, .http_only = true, .help = "request line" },
 	{ "tr", write_tr, .http_only = true, .numeric = true,
 	  .help = "date of the request's first byte, with milliseconds" },

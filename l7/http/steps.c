@@ -147,16 +147,33 @@ static enum step_result rule_answered(struct http_txn *t)
 	return stream_goto(&t->s, HS_REPLY);
 }
 
+/* A rule wants time to go by, whatever arrives meanwhile. */
+static enum step_result http_pause(struct http_txn *t)
+{
+	uint64_t until = stream_paused_until(&t->s);
+
+	t->s.waits = WAIT_TIMER;
+	stream_arm(&t->s, until > this_loop->now_ms ? (uint32_t)(until - this_loop->now_ms) : 1);
+	return STEP_WAIT;
+}
+
 enum step_result http_run_rules(struct http_txn *t, struct proxy *px, unsigned int set)
 {
-	bool response = set == RULESET_HTTP_RES;
+	bool response = set == RULESET_HTTP_RES || set == RULESET_TCP_RESPONSE, paused;
 	struct rule_set *rs = rule_set_find(px, set);
+	enum rule_verdict verdict;
 	struct smp_ctx ctx;
 
 	if (!rs)
 		return STEP_NEXT;
+	paused = stream_paused_until(&t->s) != 0;
 	http_txn_smp_ctx(t, &ctx, response);
-	switch (rules_run(rs, &ctx, &t->progress)) {
+	verdict = rules_run(rs, &ctx, &t->progress);
+	if (paused && !stream_paused_until(&t->s)) { /* nobody else was silent meanwhile */
+		stream_arm(&t->s, 0);
+		t->client_heard_ms = t->server_heard_ms = this_loop->now_ms;
+	}
+	switch (verdict) {
 	case RULE_CONTINUE:
 	case RULE_STOP:
 		break;
@@ -167,6 +184,8 @@ enum step_result http_run_rules(struct http_txn *t, struct proxy *px, unsigned i
 	case RULE_DONE:
 		return rule_answered(t);
 	case RULE_YIELD:
+		if (stream_paused_until(&t->s))
+			return http_pause(t);
 		return http_wait(t, WAIT_CLIENT_DATA | WAIT_OTHER, t->s.sess->fe->timeout.client,
 				 0);
 	case RULE_ERROR:

@@ -8,6 +8,7 @@
 
 #include "http/conf.h"
 #include "http/txn.h"
+#include "stream/tuning.h"
 #include "stream/upstream.h"
 
 enum http_step {

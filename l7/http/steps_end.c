@@ -142,9 +142,9 @@ enum step_result http_step_reply(struct stream *s)
 	}
 	if (t->cl.out.done)
 		return STEP_END;
-	if (http_expired(t, t->client_heard_ms, s->sess->fe->timeout.client))
+	if (http_expired(t, t->client_heard_ms, stream_client_ms(s)))
 		return http_abort(t, 'c', 'D');
-	return http_wait(t, WAIT_CLIENT_ROOM, s->sess->fe->timeout.client, 0);
+	return http_wait(t, WAIT_CLIENT_ROOM, stream_client_ms(s), 0);
 }
 
 /* ---- the end ---- */

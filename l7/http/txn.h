@@ -59,10 +59,7 @@ struct http_txn {
 	uint16_t status;         /* as logged; 0: none ("-1") */
 	struct rule_progress progress;
 	struct slice request_line; /* as received, for the log: "GET /x HTTP/1.1" */
-	struct slice *req_captures,
-		*rsp_captures; /* arrays in the arena, NULL when there are none */
-	uint8_t n_req_captures, n_rsp_captures;
-	http_produce_fn produce; /* streaming generated body */
+	http_produce_fn produce;   /* streaming generated body */
 	void *produce_ctx;
 	void (*produce_fini)(void *ctx); /* called once, also when the client goes away */
 	struct relay *

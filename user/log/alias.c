@@ -5,6 +5,8 @@
  */
 #include "log/private.h"
 #include "policy/sample.h"
+#include "policy/capture.h"
+#include "stream/tuning.h"
 #include "stream/upstream.h"
 
 #include <stdlib.h>
@@ -394,6 +396,62 @@ static void write_tsc(struct strbuf *o, const struct log_ctx *c)
 	strbuf_adds(o, "--");
 }
 
+void log_add_escaped(struct strbuf *o, struct slice s)
+{
+	static const char hex[] = "0123456789ABCDEF";
+
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = s.p[i];
+
+		if (c < 0x20 || c >= 0x7f || c == '"' || c == '#') {
+			strbuf_addc(o, '#');
+			strbuf_addc(o, hex[c >> 4]);
+			strbuf_addc(o, hex[c & 15]);
+		} else {
+			strbuf_addc(o, (char)c);
+		}
+	}
+}
+
+static void captures(struct strbuf *o, const struct log_ctx *c, bool response, bool each)
+{
+	int n = c->stream && c->fe ? capture_slots(c->fe, response) : 0;
+
+	if (n && !each)
+		strbuf_addc(o, '{');
+	for (int i = 0; i < n; i++) {
+		struct slice s = stream_captured(c->stream, response, i);
+
+		if (i)
+			strbuf_addc(o, each ? ' ' : '|');
+		if (each && !s.n)
+			strbuf_addc(o, '-');
+		log_add_escaped(o, s);
+	}
+	if (n && !each)
+		strbuf_addc(o, '}');
+}
+
+static void write_hr(struct strbuf *o, const struct log_ctx *c)
+{
+	captures(o, c, false, false);
+}
+
+static void write_hrl(struct strbuf *o, const struct log_ctx *c)
+{
+	captures(o, c, false, true);
+}
+
+static void write_hs(struct strbuf *o, const struct log_ctx *c)
+{
+	captures(o, c, true, false);
+}
+
+static void write_hsl(struct strbuf *o, const struct log_ctx *c)
+{
+	captures(o, c, true, true);
+}
+
 static void write_nothing(struct strbuf *o, const struct log_ctx *c)
 {
 }
@@ -434,12 +492,12 @@ static const struct log_alias rows[] = {
 	{ "fp", front_port, .write_hex = front_port_x, .numeric = true,
 	  .help = "port the client connected to" },
 	{ "ft", write_ft, .help = "frontend, with '~' behind it for TLS" },
-	{ "hr", write_nothing, .may_be_empty = true, .help = "captured request headers" },
-	{ "hrl", write_nothing, .may_be_empty = true,
-	  .help = "captured request headers, one field each" },
-	{ "hs", write_nothing, .may_be_empty = true, .help = "captured response headers" },
-	{ "hsl", write_nothing, .may_be_empty = true,
-	  .help = "captured response headers, one field each" },
+	{ "hr", write_hr, .may_be_empty = true, .help = "captured request texts" },
+	{ "hrl", write_hrl, .may_be_empty = true,
+	  .help = "captured request texts, one field each" },
+	{ "hs", write_hs, .may_be_empty = true, .help = "captured response texts" },
+	{ "hsl", write_hsl, .may_be_empty = true,
+	  .help = "captured response texts, one field each" },
 	{ "lc", write_lc, .numeric = true, .help = "lines the frontend has logged" },
 	{ "ms", write_ms, .numeric = true, .help = "milliseconds of the accept date" },
 	{ "pid", write_pid, .write_hex = write_pid_x, .numeric = true, .help = "process id" },

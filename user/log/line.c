@@ -7,7 +7,7 @@
 #include "model/server.h"
 #include "policy/sample.h"
 #include "process/start.h"
-#include "stream/stream.h"
+#include "stream/tuning.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -100,7 +100,7 @@ static void log_once(struct stream *s, void *http, bool asap)
 	if ((s->flags & STREAM_LOGGED) || !p->c_format || !log_has_target(fe))
 		return;
 	status = http_status(http);
-	level = http && log_http_hooks.level ? log_http_hooks.level(http) : -1;
+	level = s->tune ? s->tune->log_level : -1;
 	error = is_error(s, status);
 	if (level > LOG_L_DEBUG ||
 	    ((fe->options & PX_O_DONTLOGNULL) && !asap && nothing_was_said(s, http)) ||
@@ -115,6 +115,37 @@ static void log_once(struct stream *s, void *http, bool asap)
 void log_stream(struct stream *s, void *http)
 {
 	log_once(s, http, false);
+}
+
+void log_now(const struct smp_ctx *ctx)
+{
+	struct proxy *fe = ctx->sess ? ctx->sess->fe : NULL;
+	struct log_proxy_part *p = fe ? log_part(fe) : NULL;
+	struct scratch *sc;
+	struct log_ctx c = {
+		.sess = ctx->sess, .stream = ctx->stream, .http = ctx->http, .fe = fe
+	};
+	struct log_message m = { .level = LOG_L_INFO };
+	struct smp_ctx smp = *ctx;
+
+	if (!fe || !p->c_format || !log_has_target(fe))
+		return;
+	c.be = ctx->stream ? ctx->stream->be : NULL;
+	if (ctx->stream && ctx->stream->tune && ctx->stream->tune->log_level >= 0)
+		m.level = ctx->stream->tune->log_level;
+	if (m.level > LOG_L_DEBUG)
+		return;
+	sc = scratch_get();
+	m.tag = p->tag;
+	smp.final = true;
+	smp.scratch = &sc->arena;
+	logformat_write(p->c_format, &sc->text, &c, &smp);
+	if (p->c_sd)
+		logformat_write(p->c_sd, &sc->sd, &c, &smp);
+	atomic_fetch_add_explicit(&p->count, 1, memory_order_relaxed);
+	m.text = strbuf_slice(&sc->text);
+	m.sd = strbuf_slice(&sc->sd);
+	send_all(fe, &m);
 }
 
 void log_stream_started(struct stream *s, void *http)

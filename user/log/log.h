@@ -52,6 +52,9 @@ struct log_alias {
 };
 void log_alias_register(const struct log_alias *rows, size_t n);
 
+/* What would break a log line or hide in it is written #XX, as HAProxy does. */
+void log_add_escaped(struct strbuf *out, struct slice s);
+
 struct logformat;
 /*
  * Compiles @text (found in word @word of @l): aliases and %[expr] with the flags Q, X, E. NULL with the error said.
@@ -67,8 +70,6 @@ void logformat_write(const struct logformat *f, struct strbuf *out, const struct
 /* What log_stream() has to know of a transaction; l7 sets it once. */
 struct log_http_hooks {
 	int (*status)(void *http); /* response status, 0: none */
-	int (*level)(
-		void *http); /* -1: as usual; 0..7: http-request set-log-level; 8: silent. May be NULL */
 	bool (*heard)(void *http); /* the client has sent something, even if it became no request */
 };
 extern struct log_http_hooks log_http_hooks;
@@ -82,6 +83,8 @@ void log_stream_started(struct stream *s, void *http);
 /* The server connection is established (tcp) or the response head is complete (http): writes the line now when the
  * frontend has `option logasap`. */
 void log_stream_asap(struct stream *s, void *http);
+/* `do-log`: a line in the format of the context's frontend, now; the usual one still comes. */
+void log_now(const struct smp_ctx *ctx);
 /* The connection ended before a stream existed (error on handshake, embryonic). */
 void log_session_error(struct session *s, const char *text);
 /* A line of the daemon about a proxy (server down, proxy started): to the proxy's targets, also to stderr in -d/-db. Control. */

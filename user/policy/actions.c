@@ -8,7 +8,7 @@
 #include "policy/sample_util.h"
 #include "policy/vars.h"
 
-#define SETS_TCP  (RULESET_TCP_CONN | RULESET_TCP_SESS | RULESET_TCP_CONTENT)
+#define SETS_TCP  (RULESET_TCP_CONN | RULESET_TCP_SESS | RULESET_TCP_CONTENT | RULESET_TCP_RESPONSE)
 #define SETS_HTTP (RULESET_HTTP_REQ | RULESET_HTTP_RES)
 
 static enum rule_verdict run_accept(const struct rule *r, const struct smp_ctx *ctx)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * fetch_payload.c - fetches of the bytes under inspection (tcp-request content): lengths, parts, the RDP cookie.
+ * fetch_payload.c - fetches of the bytes under inspection (tcp-request content, tcp-response content): lengths, parts, the RDP cookie.
  * What is not there yet asks to wait. Any worker.
  */
 #include "policy/rules_priv.h"
@@ -128,8 +128,10 @@ static bool fetch_rdp_cookie_cnt(const struct smp_arg *args, const struct smp_ct
 #define L6(n, t, fn)                                                                  \
 	.name = n, .kind = "fetch-L6", .out = t, .fetch = fn, .kernel = KERNEL_NEVER, \
 	.kernel_says = "it reads the stream"
-#define REQUEST .where = SMP_W_REQ_DATA
-#define NAMED   .max_args = 1, .args = { ARG_STR }
+#define REQUEST  .where = SMP_W_REQ_DATA
+#define RESPONSE .where = SMP_W_RSP_DATA
+#define EITHER   .where = SMP_W_REQ_DATA | SMP_W_RSP_DATA
+#define NAMED    .max_args = 1, .args = { ARG_STR }
 
 static const struct fetch_row rows[] = {
 	{ L6("req.len", SMP_INT, fetch_len), REQUEST,
@@ -138,14 +140,24 @@ static const struct fetch_row rows[] = {
 	{ L6("req.payload", SMP_BIN, fetch_payload), REQUEST, .min_args = 2, .max_args = 2,
 	  .args = { ARG_INT, ARG_INT },
 	  .help = "Bytes of the request: offset and length, 0 for all." },
-	{ L6("payload", SMP_BIN, fetch_payload), REQUEST, .min_args = 2, .max_args = 2,
-	  .args = { ARG_INT, ARG_INT }, .help = "The same." },
+	{ L6("payload", SMP_BIN, fetch_payload), EITHER, .min_args = 2, .max_args = 2,
+	  .args = { ARG_INT, ARG_INT },
+	  .help = "req.payload, or res.payload in rules of the response." },
 	{ L6("req.payload_lv", SMP_BIN, fetch_payload_lv), REQUEST, .min_args = 2, .max_args = 3,
 	  .args = { ARG_INT, ARG_INT, ARG_STR }, .check = check_payload_lv,
 	  .help = "Bytes whose length stands in front of them: offset and size of the length, and "
 		  "where the bytes begin." },
-	{ L6("payload_lv", SMP_BIN, fetch_payload_lv), REQUEST, .min_args = 2, .max_args = 3,
-	  .args = { ARG_INT, ARG_INT, ARG_STR }, .check = check_payload_lv, .help = "The same." },
+	{ L6("payload_lv", SMP_BIN, fetch_payload_lv), EITHER, .min_args = 2, .max_args = 3,
+	  .args = { ARG_INT, ARG_INT, ARG_STR }, .check = check_payload_lv,
+	  .help = "req.payload_lv, or res.payload_lv in rules of the response." },
+	{ L6("res.len", SMP_INT, fetch_len), RESPONSE,
+	  .help = "How many bytes of the response are there." },
+	{ L6("res.payload", SMP_BIN, fetch_payload), RESPONSE, .min_args = 2, .max_args = 2,
+	  .args = { ARG_INT, ARG_INT },
+	  .help = "Bytes of the response: offset and length, 0 for all." },
+	{ L6("res.payload_lv", SMP_BIN, fetch_payload_lv), RESPONSE, .min_args = 2, .max_args = 3,
+	  .args = { ARG_INT, ARG_INT, ARG_STR }, .check = check_payload_lv,
+	  .help = "Bytes of the response whose length stands in front of them." },
 	{ L6("req.rdp_cookie", SMP_STR, fetch_rdp_cookie), REQUEST, NAMED,
 	  .help = "The cookie of an RDP connection request." },
 	{ L6("rdp_cookie", SMP_STR, fetch_rdp_cookie), REQUEST, NAMED,

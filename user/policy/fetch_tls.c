@@ -11,8 +11,10 @@
 #define TLS_CLIENT_HELLO 1
 #define EXT_SERVER_NAME  0
 #define EXT_GROUPS       10
+#define EXT_SIG_ALGS     13
 #define EXT_ALPN         16
 #define EXT_TICKET       35
+#define EXT_KEY_SHARE    51
 
 enum hello_state { HELLO_NO, HELLO_MORE, HELLO_YES };
 
@@ -102,16 +104,23 @@ static bool hello_of(const struct smp_ctx *ctx, struct sample *out, struct hello
 	return true;
 }
 
+/* The list of cipher suites; the cursor stands behind it. Only client hellos have one. */
+static struct slice ciphers(const struct hello *h, struct bytes *b)
+{
+	*b = (struct bytes){ h->body, h->type != TLS_CLIENT_HELLO };
+	take(b, 2 + 32);  /* version, random */
+	take_block(b, 1); /* session */
+	return take_block(b, 2);
+}
+
 /* An extension's contents; p is NULL when it is not there. */
 static struct slice extension(const struct hello *h, unsigned int wanted)
 {
-	struct bytes b = { h->body, false }, ext;
+	struct bytes b, ext;
 
-	if (h->type != TLS_CLIENT_HELLO)
+	ciphers(h, &b);
+	if (b.bad)
 		return SLICE_NONE;
-	take(&b, 2 + 32);  /* version, random */
-	take_block(&b, 1); /* session */
-	take_block(&b, 2); /* ciphers */
 	take_block(&b, 1); /* compression */
 	ext = (struct bytes){ take_block(&b, 2), false };
 	while (!b.bad && ext.s.n) {
@@ -193,9 +202,62 @@ static bool fetch_groups(const struct smp_arg *args, const struct smp_ctx *ctx, 
 	return hello_of(ctx, out, &h) && smp_bool(out, extension(&h, EXT_GROUPS).p);
 }
 
-#define TLS(n, t, fn)                                                                  \
-	.name = n, .kind = "fetch-L6", .out = t, .fetch = fn, .where = SMP_W_REQ_DATA, \
-	.kernel = KERNEL_NEVER,                                                        \
+static bool fetch_ciphers(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+{
+	struct bytes b;
+	struct hello h;
+	struct slice list;
+
+	if (!hello_of(ctx, out, &h))
+		return false;
+	list = ciphers(&h, &b);
+	return !b.bad && smp_bin(out, list);
+}
+
+/* An extension that is one list of two-byte values with its length in front; priv: which. */
+static bool fetch_list(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+{
+	struct hello h;
+	struct bytes b;
+	struct slice list;
+
+	if (!hello_of(ctx, out, &h))
+		return false;
+	b = (struct bytes){ extension(&h, (unsigned int)args[SMP_MAX_ARGS - 1].i), false };
+	list = take_block(&b, 2);
+	return !b.bad && list.n && smp_bin(out, list);
+}
+
+/* The groups for which the hello has key shares (RFC 8446 section 4.2.8). */
+static bool fetch_key_shares(const struct smp_arg *args, const struct smp_ctx *ctx,
+			     struct sample *out)
+{
+	struct hello h;
+	struct bytes b;
+	size_t n = 0;
+	char *buf;
+
+	if (!hello_of(ctx, out, &h))
+		return false;
+	b = (struct bytes){ extension(&h, EXT_KEY_SHARE), false };
+	b = (struct bytes){ take_block(&b, 2), b.bad };
+	buf = smp_alloc(ctx, b.s.n);
+	while (buf && !b.bad && b.s.n) {
+		struct slice group = take(&b, 2);
+
+		take_block(&b, 2);
+		if (b.bad)
+			break;
+		memcpy(buf + n, group.p, 2);
+		n += 2;
+	}
+	return n && !b.bad && smp_bin(out, slice_make(buf, n));
+}
+
+#define TLS(n, t, fn)        TLS_ROW(n, t, fn, SMP_W_REQ_DATA)
+#define TLS_ANSWER(n, t, fn) TLS_ROW(n, t, fn, SMP_W_RSP_DATA)
+#define TLS_ROW(n, t, fn, w)                                                                      \
+	.name = n, .kind = "fetch-L6", .out = t, .fetch = fn, .where = w, .kernel = KERNEL_NEVER, \
 	.kernel_says = "it reads the TLS hello, and a packet program cannot wait for it"
 
 static const struct fetch_row rows[] = {
@@ -212,6 +274,18 @@ static const struct fetch_row rows[] = {
 	  .help = "The first protocol of the hello's ALPN list." },
 	{ TLS("req.ssl_st_ext", SMP_INT, fetch_ticket),
 	  .help = "Session ticket extension: 0 none, 1 empty, 2 with a ticket." },
+	{ TLS("req.ssl_cipherlist", SMP_BIN, fetch_ciphers),
+	  .help = "The hello's cipher suites, two bytes each." },
+	{ TLS("req.ssl_sigalgs", SMP_BIN, fetch_list), .priv = EXT_SIG_ALGS,
+	  .help = "The hello's signature algorithms, two bytes each." },
+	{ TLS("req.ssl_supported_groups", SMP_BIN, fetch_list), .priv = EXT_GROUPS,
+	  .help = "The hello's groups, two bytes each." },
+	{ TLS("req.ssl_keyshare_groups", SMP_BIN, fetch_key_shares),
+	  .help = "The groups for which the hello has key shares, two bytes each." },
+	{ TLS_ANSWER("res.ssl_hello_type", SMP_INT, fetch_hello_type),
+	  .help = "2 when the response is a whole TLS server hello." },
+	{ TLS_ANSWER("rep_ssl_hello_type", SMP_INT, fetch_hello_type),
+	  .help = "Older name of res.ssl_hello_type." },
 	{ TLS("req.ssl_ec_ext", SMP_BOOL, fetch_groups),
 	  .help = "The hello lists elliptic curves." },
 };

@@ -39,6 +39,20 @@ static int parse_tcp_content(struct cfg_line *l)
 	return rule_parse(l, 0, RULESET_TCP_CONTENT, SMP_WHERE_TCP_REQ);
 }
 
+static int parse_tcp_response(struct cfg_line *l)
+{
+	return rule_parse(l, 0, RULESET_TCP_RESPONSE, SMP_WHERE_RESPONSE);
+}
+
+static int parse_response_inspect(struct cfg_line *l)
+{
+	struct inspect_conf *ic = proxy_ext(l->px, &inspect_ext);
+
+	if (cfg_want_args(l, 1, 1, "tcp-response inspect-delay <time>"))
+		return -1;
+	return cfg_arg_time(l, 0, &ic->response_ms);
+}
+
 static int parse_inspect(struct cfg_line *l)
 {
 	struct inspect_conf *ic = proxy_ext(l->px, &inspect_ext);
@@ -85,6 +99,22 @@ static const struct cfg_keyword keywords[] = {
 	  .kernel = KERNEL_EXACT,
 	  .usage = "tcp-request inspect-delay <time>",
 	  .help = "How long content rules may wait for data." },
+	{ .name = "tcp-response content",
+	  .sections = CFG_BACKEND,
+	  .parse = parse_tcp_response,
+	  .kernel = KERNEL_NEVER,
+	  .kernel_says = "content rules read the stream",
+	  .flags = CFG_NEEDS_SIDE,
+	  .usage = "tcp-response content <action> [if|unless <condition>]",
+	  .help = "A rule on the server's first bytes, before any of them is passed on; conditions "
+		  "wait for them, at most inspect-delay." },
+	{ .name = "tcp-response inspect-delay",
+	  .sections = CFG_BACKEND,
+	  .parse = parse_response_inspect,
+	  .kernel = KERNEL_EXACT,
+	  .flags = CFG_NEEDS_SIDE,
+	  .usage = "tcp-response inspect-delay <time>",
+	  .help = "How long rules on the response may wait for data." },
 };
 
 /* ---- when everything is read ---- */
@@ -203,4 +233,6 @@ void policy_init(void)
 	conv_map_register();
 	predefined_register();
 	actions_register();
+	actions_stream_register();
+	capture_register();
 }

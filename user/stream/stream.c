@@ -6,6 +6,7 @@
 #include "stream/stream.h"
 #include "policy/vars.h"
 #include "stream/queue.h"
+#include "stream/tuning.h"
 #include "stream/upstream.h"
 #include <stdlib.h>
 
@@ -206,6 +207,7 @@ void stream_fini(struct stream *s)
 	for (int i = 0; i < MAX_HOOKS && fini_hooks[i]; i++)
 		fini_hooks[i](s);
 	vars_free(&s->vars);
+	stream_tuning_free(s);
 	list_del(&s->node);
 }
 

@@ -72,6 +72,8 @@ struct stream {
 	const struct upstream_hooks *hooks;
 	uint64_t queue_pos_be, queue_pos_srv; /* for %bq/%sq */
 	struct vars *vars;                    /* txn/req/res scopes (policy/vars.h) */
+	struct stream_tuning
+		*tune; /* what rules set for this stream only (stream/tuning.h), or NULL */
 	uint64_t id;
 };
 enum {

@@ -17,6 +17,7 @@
 #include "stream/splice.h"
 #include "stream/stream.h"
 #include "stream/tcp_inspect.h"
+#include "stream/tuning.h"
 #include "stream/upstream.h"
 
 struct side {
@@ -28,8 +29,9 @@ struct tcp_stream {
 	struct stream s; /* first */
 	struct relay req, res;
 	struct side client, server;
-	struct tcp_inspect inspect;
-	uint64_t armed_ms; /* when the timer fires */
+	struct tcp_inspect inspect, answer;  /* the client's first bytes, the server's */
+	const struct rule_set *answer_rules; /* NULL: there are none, or they have decided */
+	uint64_t armed_ms;                   /* when the timer fires */
 };
 
 static struct tcp_stream *tcp_of(struct stream *s)
@@ -120,9 +122,9 @@ static uint32_t side_timeout(const struct stream *s, const struct side *side)
 
 	if (side->fin && (client ? fe->client_fin : be->server_fin))
 		return client ? fe->client_fin : be->server_fin;
-	if (be->tunnel)
-		return be->tunnel;
-	return client ? fe->client : be->server;
+	if (stream_tunnel_ms(s))
+		return stream_tunnel_ms(s);
+	return client ? stream_client_ms(s) : stream_server_ms(s);
 }
 
 /* Is anything awaited from this side: bytes to read with room for them, or room to write what is held? */
@@ -146,6 +148,8 @@ static void tcp_arm(struct tcp_stream *t)
 	uint64_t d = side_due_ms(&t->s, &t->server, &t->res, &t->req);
 	uint64_t due = c < d ? c : d;
 
+	if (t->answer.due_ms && t->answer.due_ms < due)
+		due = t->answer.due_ms;
 	if (due == UINT64_MAX || (timer_armed(&t->s.timer) && t->armed_ms <= due))
 		return;
 	t->armed_ms = due;
@@ -175,7 +179,7 @@ static void tcp_check_timeouts(struct tcp_stream *t)
 		count_add(&srv->cli_aborts, 1);
 	}
 	if (side_due_ms(&t->s, &t->server, &t->res, &t->req) <= now) {
-		if (t->s.be->timeout.tunnel && !t->server.fin)
+		if (stream_tunnel_ms(&t->s) && !t->server.fin)
 			t->s.up->conn.flags |=
 				CONN_NO_LINGER; /* a dead tunnel is cut, as haproxy does it */
 		side_expired(&t->s, 's', &t->res, &t->req);
@@ -266,8 +270,46 @@ static void tcp_start_copy(struct tcp_stream *t)
 		relay_preload(&t->req, t->inspect.data);
 		t->inspect.data = NULL;
 	}
+	t->answer_rules = rule_set_find(t->s.be, RULESET_TCP_RESPONSE);
 	t->client.active_ms = t->server.active_ms = this_loop->now_ms;
 	log_stream_asap(&t->s, NULL);
+}
+
+/* `close`: the server's connection ends now, for both directions; what it has sent is still passed on. */
+static void tcp_leave_server(struct tcp_stream *t)
+{
+	relay_stop_reading(&t->res);
+	relay_stop_reading(&t->req);
+	t->req.ended = true;
+}
+
+/* The server's first bytes wait until the rules have decided. false: the stream is over. */
+static bool tcp_answer_rules(struct tcp_stream *t)
+{
+	uint32_t before = tcp_inspect_data(&t->answer).n;
+	enum step_result r = tcp_inspect_response(&t->s, t->answer_rules, &t->answer);
+	uint32_t n = tcp_inspect_data(&t->answer).n;
+
+	if (n != before)
+		t->server.active_ms = this_loop->now_ms;
+	if (r == STEP_WAIT)
+		return true;
+	t->answer_rules = NULL;
+	if (r == STEP_END) {
+		t->res.read += n;
+		t->res.written += n; /* nobody gets them */
+		if (!t->s.term_cause)
+			tcp_note_abort(t, &t->s.up->conn);
+		return false;
+	}
+	if (t->s.up->conn.flags & CONN_EOF)
+		t->res.eof = true;
+	if (t->answer.data)
+		relay_preload(&t->res, t->answer.data);
+	t->answer.data = NULL;
+	if (t->s.tune && t->s.tune->close_server)
+		tcp_leave_server(t);
+	return true;
 }
 
 static void tcp_wait_reasons(struct tcp_stream *t)
@@ -292,8 +334,11 @@ static enum step_result tcp_copy(struct stream *s)
 		s->flags &= ~STREAM_EXPIRED;
 		tcp_check_timeouts(t);
 	}
-	if (!tcp_move(t, &t->req, &t->client, &t->server, &again) ||
-	    !tcp_move(t, &t->res, &t->server, &t->client, &again))
+	if (!tcp_move(t, &t->req, &t->client, &t->server, &again))
+		return STEP_END;
+	if (t->answer_rules && !tcp_answer_rules(t))
+		return STEP_END;
+	if (!t->answer_rules && !tcp_move(t, &t->res, &t->server, &t->client, &again))
 		return STEP_END;
 	if (side_was_reset(&t->req) || side_was_reset(&t->res)) {
 		tcp_note_abort(t, side_was_reset(&t->req) ? t->req.from : t->res.from);
@@ -352,6 +397,7 @@ static enum step_result tcp_close(struct stream *s)
 	relay_fini(&t->req);
 	relay_fini(&t->res);
 	tcp_inspect_fini(&t->inspect);
+	tcp_inspect_fini(&t->answer);
 	stream_fini(s);
 	session_free(sess);
 	return STEP_END;

@@ -6,6 +6,7 @@
 #include "stream/upstream.h"
 #include "policy/sample.h"
 #include "stream/queue.h"
+#include "stream/tuning.h"
 #include "stream/upstream_pool.h"
 #include "transport/conn.h"
 #include <errno.h>
@@ -312,6 +313,8 @@ static char cause_of(int err)
 
 static int max_retries(const struct stream *s)
 {
+	if (s->tune && s->tune->retries >= 0)
+		return s->tune->retries;
 	return s->be->retries < 0 ? DEFAULT_RETRIES : s->be->retries;
 }
 
