@@ -100,6 +100,7 @@ BENCH_BIN := $(patsubst %.c,$(O)/%,$(BENCH_SRC))
 THELP_BIN := $(patsubst %.c,$(O)/%,$(THELP_SRC))
 NETC_BIN  := $(patsubst %.c,$(O)/%,$(NETC_SRC))
 FUZZ_BIN  := $(patsubst %.c,$(O)/%,$(FUZZ_SRC))
+REPLAY_BIN := $(FUZZ_BIN:_fuzz=_replay)
 PROGRAMS  := $(if $(MAIN_SRC),$(O)/lbd) $(if $(ADM_MAIN),$(O)/lbadm)
 
 # ---- What people call -----------------------------------------------------------------------
@@ -135,7 +136,7 @@ clean:       ## remove what was built
 .PHONY: check check-unit check-bpf check-run tests bench-tools demo
 bench-tools: $(BENCH_BIN)
 	@:
-tests: $(UNIT_BIN) $(BPFT_BIN) $(NETC_BIN) $(THELP_BIN)
+tests: $(UNIT_BIN) $(BPFT_BIN) $(NETC_BIN) $(THELP_BIN) $(REPLAY_BIN)
 
 check: deps  ## install what is missing, build, run every test (at most 12 minutes)
 	$(Q)$(MAKE) --no-print-directory check-run
@@ -221,6 +222,8 @@ $(UNIT_BIN) $(BPFT_BIN) $(NETC_BIN): $(O)/selftests/%: $(O)/obj/selftests/%.o $(
 	$(call link,$(PKG_LIBS) $(CMOCKA))
 $(BENCH_BIN) $(THELP_BIN): $(O)/selftests/%: $(O)/obj/selftests/%.o
 	$(call link,-lm)
+$(REPLAY_BIN): $(O)/selftests/fuzz/%_replay: $(O)/obj/selftests/fuzz/%_fuzz.o $(O)/obj/selftests/fuzz/replay.o $(LIBS)
+	$(call link,$(PKG_LIBS))
 $(FUZZ_BIN): $(O)/selftests/%: $(O)/obj/selftests/%.o $(LIBS)
 	$(call link,$(PKG_LIBS) -fsanitize=fuzzer)
 

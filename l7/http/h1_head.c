@@ -506,6 +506,7 @@ static enum h1_result head_done(struct h1_head *h, struct http_msg *m, struct se
 		http_hdr_delete_all(m, HDR_CONTENT_LENGTH, SLICE_NONE);
 		m->flags &= ~MSG_F_LENGTH;
 		m->flags |= MSG_F_CONN_CLOSE;
+		m->length = 0;
 	}
 	e = m->flags & MSG_F_RESPONSE ? response_done(m) : request_done(h, m);
 	if (e != H1_ERR_NONE)

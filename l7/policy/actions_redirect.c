@@ -4,6 +4,7 @@
  * thread; running: the transaction's worker.
  */
 #include "base/units.h"
+#include "base/coverage.h"
 #include "http/reply.h"
 #include "log/log.h"
 #include "policy/action_text.h"
@@ -137,6 +138,7 @@ static int parse(struct cfg_line *l, int *i, struct rule *r)
 				break;
 		if (k == ARRAY_SIZE(words))
 			break;
+		coverage_note("redirect-arg", words[k].name);
 		if (words[k].parse(&p))
 			return -1;
 	}

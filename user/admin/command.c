@@ -4,6 +4,7 @@
  * Not for: the connection (client.c), commands themselves (cmd_*.c and other rooms). Control thread.
  */
 #include "admin/private.h"
+#include "base/coverage.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,6 +188,8 @@ const struct cli_command *cli_lookup(struct cli_request *r, int *used)
 	}
 	if (!best)
 		say_unknown(r);
+	else
+		coverage_note("cli", best->words);
 	return best;
 }
 

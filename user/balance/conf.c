@@ -4,6 +4,7 @@
  * is inherited from defaults sections. Control thread, before the workers start.
  */
 #include "balance/private.h"
+#include "base/coverage.h"
 #include "balance/lookup.h"
 #include "config/keyword.h"
 
@@ -55,6 +56,7 @@ static int parse_balance(struct cfg_line *l)
 				 near ? "; did you mean '" : "", near ? near : "", near ? "'?" : "",
 				 all_algorithms(l->arena));
 	}
+	coverage_note("balance", algo->name);
 	b->algo = algo;
 	b->at = l->at;
 	b->conf = NULL;
@@ -121,6 +123,10 @@ static int parse_hash_type(struct cfg_line *l)
 	b->hash_fn = (uint8_t)fn;
 	b->hash_fn_set = cfg_argc(l) > 1;
 	b->avalanche = cfg_argc(l) > 2;
+	coverage_note("hash-type", hash_types[type]);
+	coverage_note("hash-function", names[fn]);
+	if (b->avalanche)
+		coverage_note("hash-type", "avalanche");
 	if (cfg_argc(l) > 3)
 		return cfg_warn(l, l->first_arg + 3, "nothing follows 'avalanche', '%s' is ignored",
 				cfg_arg(l, 3));

@@ -4,6 +4,7 @@
  * Control thread, before the workers start.
  */
 #include "config/address.h"
+#include "base/coverage.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -245,32 +246,27 @@ static int take_host(struct parse *p, const char *host)
 	return 0;
 }
 
-int cfg_address_parse(struct cfg_line *l, int word, const char *text, unsigned int flags,
-		      struct cfg_address *out)
+static int parse_address(struct parse *p, const char *text)
 {
-	struct parse p = { l, word, flags, WANT_ANY, out };
-	const char *error;
+	unsigned int flags = p->flags;
+	struct cfg_address *out = p->out;
+	struct cfg_line *l = p->l;
+	int word = p->word;
 	char *host, *port;
 
-	*out = (struct cfg_address){ .fd = -1 };
-	text = lex_expand(l->arena, text, &environment_vars, &error);
-	if (!text)
-		return cfg_error(l, word, "%s", error);
-	if (!*text)
-		return cfg_error(l, word, "an address is missing here");
-	if (take_prefix(&p, &text))
+	if (take_prefix(p, &text))
 		return -1;
-	if (p.family == WANT_FD)
-		return take_fd(&p, text);
-	if (p.family == WANT_UNIX || p.family == WANT_ABNS ||
-	    (p.family == WANT_ANY && *text == '/'))
-		return take_unix(&p, text, p.family == WANT_ABNS);
+	if (p->family == WANT_FD)
+		return take_fd(p, text);
+	if (p->family == WANT_UNIX || p->family == WANT_ABNS ||
+	    (p->family == WANT_ANY && *text == '/'))
+		return take_unix(p, text, p->family == WANT_ABNS);
 	/* an IPv6 address without brackets and without a port: the last colon is no separator */
 	if (!(flags & CFG_ADDR_NEED_PORT) && !addr_parse_ip(&out->addr, slice_z(text)))
-		return take_host(&p, text);
-	if (split_port(&p, arena_strdup(l->arena, text), &host, &port))
+		return take_host(p, text);
+	if (split_port(p, arena_strdup(l->arena, text), &host, &port))
 		return -1;
-	if (port && *port && take_port(&p, port))
+	if (port && *port && take_port(p, port))
 		return -1;
 	if (flags & CFG_ADDR_NEED_PORT && (!port || !*port))
 		return cfg_error(l, word, "the port is missing in '%s': ADDRESS:PORT", text);
@@ -278,7 +274,48 @@ int cfg_address_parse(struct cfg_line *l, int word, const char *text, unsigned i
 		return cfg_error(
 			l, word,
 			"port 0 is not possible here: a number from 1 to 65535 is expected");
-	return take_host(&p, host);
+	return take_host(p, host);
+}
+
+/* The form it has, as the list of forms in kw_bind.c names it; @text as written. */
+static const char *form_of(const char *text, const struct cfg_address *x, bool server)
+{
+	if (x->fd >= 0)
+		return "fd@N";
+	if (x->path)
+		return x->is_abstract ? "abns@" : "unix@ or /path";
+	if (!strncmp(text, "ipv4@", 5) || !strncmp(text, "ipv6@", 5))
+		return text[3] == '4' ? "ipv4@" : "ipv6@";
+	if (x->port_kind == CFG_PORT_OFFSET)
+		return strstr(text, ":-") ? "server ADDR:-OFFSET" : "server ADDR:+OFFSET";
+	if (x->port_kind == CFG_PORT_RANGE)
+		return "ADDR:LOW-HIGH (port range)";
+	if (server && x->port_kind == CFG_PORT_NONE)
+		return "server ADDR (no port = same port)";
+	if (x->is_any)
+		return *text == '*' ? "*:PORT" : ":PORT";
+	if (*text == '[')
+		return "[IPv6]:PORT";
+	return text[strcspn(text, "ghijklmnopqrstuvwxyz")] ? "host name resolved at start"
+							   : "ADDR:PORT";
+}
+
+int cfg_address_parse(struct cfg_line *l, int word, const char *text, unsigned int flags,
+		      struct cfg_address *out)
+{
+	struct parse p = { l, word, flags, WANT_ANY, out };
+	const char *error;
+
+	*out = (struct cfg_address){ .fd = -1 };
+	text = lex_expand(l->arena, text, &environment_vars, &error);
+	if (!text)
+		return cfg_error(l, word, "%s", error);
+	if (!*text)
+		return cfg_error(l, word, "an address is missing here");
+	if (parse_address(&p, text))
+		return -1;
+	coverage_note("address-syntax", form_of(text, out, flags & CFG_ADDR_OFFSET));
+	return 0;
 }
 
 static struct bind_address *bind_address_new(struct arena *a, const struct cfg_address *x)
@@ -308,6 +345,8 @@ int cfg_bind_addresses(struct cfg_line *l, int word, struct list *out)
 
 		if (cfg_address_parse(l, word, one, flags, &x))
 			return -1;
+		if (!list_empty(out))
+			coverage_note("address-syntax", "ADDR1:P1,ADDR2:P2 (list on one line)");
 		list_add_tail(out, &bind_address_new(l->arena, &x)->node);
 	}
 	return 0;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/units.h"
+#include "base/coverage.h"
 #include "config/address.h"
 #include "config/language.h"
 #include "config/registry.h"
@@ -72,6 +73,7 @@ int bind_parse_options(struct cfg_line *l, int i, struct bind_conf *b)
 			rc = -1;
 		else
 			note_bind_use(l, b, o, at);
+		coverage_note("bind-option", o->name);
 		if (i == at) /* a handler that failed before it moved */
 			return -1;
 	}

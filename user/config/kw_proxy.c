@@ -3,6 +3,7 @@
  * Plain settings of a proxy: mode, limits, default_backend, retries... Control thread, before the workers start.
  */
 #include "config/address.h"
+#include "base/coverage.h"
 #include "config/keyword.h"
 #include "config/language.h"
 #include "model/proxy.h"
@@ -26,6 +27,7 @@ static int parse_mode(struct cfg_line *l)
 		if (strcmp(modes[i].name, cfg_arg(l, 0)))
 			continue;
 		l->px->mode = modes[i].mode;
+		coverage_note("mode", modes[i].name);
 		if (modes[i].old)
 			diag_warning_once(l->diag, "mode health", cfg_place(l, 1),
 					  "'mode health' is an old form: %s", modes[i].old);

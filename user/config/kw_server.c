@@ -4,6 +4,7 @@
  * Control thread, before the workers start.
  */
 #include "base/units.h"
+#include "base/coverage.h"
 #include "config/address.h"
 #include "config/language.h"
 #include "config/registry.h"
@@ -54,6 +55,7 @@ static int parse_options(struct cfg_line *l, int i, struct server *s)
 			rc = -1;
 		else
 			note_server_use(l, s, o, at);
+		coverage_note("server-option", o->name);
 		if (i == at)
 			return -1;
 	}

@@ -4,6 +4,7 @@
  * so that one run says everything that is wrong. Control thread, before the workers start.
  */
 #include "config/reader.h"
+#include "base/coverage.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -23,9 +24,20 @@ struct config_reading config_reading;
 /* State over the files of one configuration: a later file may not continue a section, but defaults stay in force. */
 static const struct proxy *defaults_in_force;
 
+static const char *environment_value(const char *name)
+{
+	const char *value = getenv(name);
+
+	if (value) {
+		coverage_note("env", name);
+		coverage_note("address-syntax", "${ENV}");
+	}
+	return value;
+}
+
 static const char *environment_get(const struct lex_vars *v, const char *name)
 {
-	return getenv(name);
+	return environment_value(name);
 }
 
 const struct lex_vars environment_vars = { environment_get };
@@ -41,7 +53,7 @@ static const char *pseudo_get(const struct lex_vars *v, const char *name)
 	struct reader_vars *rv = container_of(v, struct reader_vars, vars);
 
 	if (*name != '.')
-		return getenv(name);
+		return environment_value(name);
 	if (!strcmp(name, ".FILE"))
 		return rv->r->file;
 	if (!strcmp(name, ".LINE")) {

@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "base/strbuf.h"
+#include "base/coverage.h"
 #include "config/address.h"
 #include "config/reader.h"
 #include "config/registry.h"
@@ -184,12 +185,18 @@ static void open_proxy(struct reader *r, const struct proxy_section *ps)
 	}
 	l->px = px;
 	r->section_name = *name ? name : ps->name;
-	if (bind_word)
+	coverage_note("section", ps->name);
+	if (bind_word) {
+		coverage_note("legacy-removed", ps->section == CFG_LISTEN
+							? "listen NAME ADDR:PORT"
+							: "frontend NAME ADDR:PORT");
 		bind_old_form(l, bind_word);
+	}
 }
 
 static void open_registered(struct reader *r, const struct cfg_section_row *row)
 {
+	coverage_note("section", row->name);
 	r->section_row = row;
 	r->section_name = r->line.nwords > 1 ? r->line.words[1].z : row->name;
 	if (row->begin && row->begin(&r->line))
@@ -226,6 +233,7 @@ bool reader_open_section(struct reader *r)
 	r->in_section = true;
 	if (is_global) {
 		l->section = CFG_GLOBAL;
+		coverage_note("section", "global");
 		r->section_name = "global";
 		if (l->nwords > 1)
 			cfg_error(l, 1, "the section takes no name, found '%s'", l->words[1].z);
@@ -382,6 +390,7 @@ static void run_keyword(struct cfg_line *l, const struct cfg_keyword *k, int fir
 				  k->help);
 	if (k->parse(l))
 		return;
+	coverage_note("keyword", k->name);
 	if (l->negated || l->is_default)
 		cfg_forget_use(l, k->name);
 	else

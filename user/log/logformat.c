@@ -5,6 +5,7 @@
  * Compiled by the control thread into the configuration's arena; written by any worker.
  */
 #include "log/private.h"
+#include "base/coverage.h"
 #include "policy/sample.h"
 
 #include <ctype.h>
@@ -164,6 +165,7 @@ static int parse_alias(struct lf_parser *ps, uint8_t flags)
 		name.n++;
 	ps->p += name.n;
 	if (name.n == 1 && name.p[0] == 'o') {
+		coverage_note("log-alias", "%o");
 		ps->flags = flags;
 		return 0;
 	}
@@ -173,6 +175,12 @@ static int parse_alias(struct lf_parser *ps, uint8_t flags)
 				 "  to emit a '%%' write '%%%%'",
 				 name.p);
 	a = log_alias_find(name, &base);
+	if (a && coverage_on) {
+		char alias[16];
+
+		snprintf(alias, sizeof(alias), "%%%s", a->name);
+		coverage_note("log-alias", alias);
+	}
 	if (!a) {
 		struct nearest_ctx ctx = { 0 };
 		struct slice z = arena_dup(ps->l->arena, name);

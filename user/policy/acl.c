@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "model/proxy.h"
+#include "base/coverage.h"
 #include "policy/cond.h"
 
 /* ---- flags: "-i -f FILE -m beg -n -M -u ID --" ---- */
@@ -126,6 +127,7 @@ static int parse_flags(struct test_words *w)
 					 "'%s' is no flag (-i, -f, -m, -n, -M, --); put '--' in "
 					 "front of a value that begins with '-'",
 					 word(w));
+		coverage_note("acl-flag", flags[f].name);
 		r = flags[f].parse(w);
 		if (r)
 			return r > 0 ? no_method(w) : r;
@@ -260,7 +262,10 @@ struct acl *acl_find(struct cfg_line *l, const char *name)
 	if (a)
 		return a;
 	row = row_table_find(&acl_predefined_rows, slice_z(name));
-	return row ? acl_predefined(l, row) : NULL;
+	if (!row)
+		return NULL;
+	coverage_note("predefined-acl", row->name);
+	return acl_predefined(l, row);
 }
 
 int acl_parse_line(struct cfg_line *l)

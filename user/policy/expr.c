@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "config/registry.h"
+#include "base/coverage.h"
 #include "model/proxy.h"
 #include "policy/expr_args.h"
 #include "policy/expr.h"
@@ -121,8 +122,10 @@ static const struct fetch_row *find_fetch(struct cfg_line *l, int i, struct slic
 
 	if (kw) {
 		*kw = row_table_find(&acl_keyword_rows, name);
-		if (*kw && (row = fetch_find(slice_z((*kw)->fetch))))
+		if (*kw && (row = fetch_find(slice_z((*kw)->fetch)))) {
+			coverage_note("acl-suffix-keyword", (*kw)->name);
 			return row;
+		}
 	}
 	row = fetch_find(name);
 	if (!row && kw && !row_table_nearest(&fetch_rows, name) && name.n &&
@@ -234,6 +237,7 @@ static bool convert(const struct expr *e, const struct smp_ctx *ctx, enum smp_ty
 
 		if (!sample_cast(out, c->row->in, ctx) || !c->row->convert(c->args, ctx, out))
 			return false;
+		coverage_note("converter", c->row->name);
 	}
 	return sample_cast(out, want, ctx);
 }
@@ -246,6 +250,8 @@ static bool eval(const struct expr *e, const struct smp_ctx *ctx, enum smp_type 
 	memset(out, 0, sizeof(*out));
 	out->flags = flags;
 	got = e->fetch->fetch(e->args, ctx, out);
+	if (got)
+		coverage_note(e->fetch->kind, e->fetch->name);
 	if (ctx->final)
 		out->flags &= ~SMP_F_MAY_CHANGE;
 	return got && convert(e, ctx, want, out);

@@ -3,6 +3,7 @@
  * match.c - how a sample is compared with one value, a function per method of -m. Any worker.
  */
 #include "policy/pattern.h"
+#include "base/coverage.h"
 #include "policy/pattern_index.h"
 #include "policy/sample_util.h"
 
@@ -29,8 +30,10 @@ static const struct match_row version_row = { "version", MATCH_VERSION, SMP_INT,
 const struct match_row *match_find(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		if (!strcmp(rows[i].name, name))
+		if (!strcmp(rows[i].name, name)) {
+			coverage_note("acl-match -m", name);
 			return &rows[i];
+		}
 	return NULL;
 }
 

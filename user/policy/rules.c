@@ -4,6 +4,7 @@
  * an action or a condition has to wait.
  */
 #include "model/proxy.h"
+#include "base/coverage.h"
 #include "policy/cond.h"
 #include "policy/rules_priv.h"
 
@@ -235,6 +236,16 @@ void rule_set_compile(struct rule_set *rs, struct arena *a)
 
 /* ---- running ---- */
 
+/* An action counts under its set, and as "action". */
+static void note_action(const struct rule *r)
+{
+	char kind[64];
+
+	snprintf(kind, sizeof(kind), "%s action", rule_set_name(r->set));
+	coverage_note(kind, r->action->name);
+	coverage_note("action", r->action->name);
+}
+
 static enum rule_verdict run_one(const struct rule *r, const struct smp_ctx *ctx,
 				 struct rule_progress *p, bool *next)
 {
@@ -244,6 +255,8 @@ static enum rule_verdict run_one(const struct rule *r, const struct smp_ctx *ctx
 	p->at = r;
 	p->stopped_by = r; /* while it yields: its condition held */
 	v = r->action->run(r, ctx);
+	if (__builtin_expect(coverage_on, false))
+		note_action(r);
 	if (v == RULE_CONTINUE) {
 		p->stopped_by = NULL;
 		*next = true;

@@ -3,6 +3,7 @@
  * The command line: a row per option. Control thread, first thing.
  */
 #include "process/args.h"
+#include "base/coverage.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -277,6 +278,7 @@ static int take_one(struct args_parser *p)
 
 	if (!row)
 		return complain(p, "no such option");
+	coverage_note("cmdline", row->name);
 	if (row->form == ARG_VALUE) {
 		if (p->at + 1 >= p->argc)
 			return complain(p, "an argument is missing");

@@ -5,6 +5,7 @@
  * Control thread.
  */
 #include "process/run.h"
+#include "base/coverage.h"
 
 #include <malloc.h>
 #include <signal.h>
@@ -274,6 +275,7 @@ int run(void (*when_ready)(const struct args *a), const struct args *a)
 	if (err)
 		return cannot_start("worker threads", err);
 	for_each_hook(h, control_start) h->control_start();
+	coverage_release();
 	when_ready(a);
 	background_ready();
 	master_worker_ready(on_terminate);

@@ -3,6 +3,7 @@
  * The start sequence, up to running threads. How it runs and ends is in run.c. Control thread.
  */
 #include "process/start.h"
+#include "base/coverage.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -303,6 +304,7 @@ int lbd_main(int argc, char **argv)
 	int rc, warnings;
 	bool is_worker = master_is_worker();
 
+	coverage_hold();
 	args_init();
 	if (args_parse(&args, argc, argv))
 		return EXIT_ERROR;
