@@ -4,6 +4,7 @@
  * Documentation/http-strictness.md does not say otherwise. Runs in the transaction's worker.
  */
 #include "http/steps.h"
+#include "stream/ends.h"
 
 #include <arpa/inet.h>
 
@@ -93,9 +94,9 @@ static void forward_addresses(struct http_txn *t)
 	const struct http_conf *fe = http_conf(t->s.sess->fe), *be = http_conf(t->s.be);
 
 	if (fe->forwardfor.on || be->forwardfor.on)
-		forward_address(t, &fe->forwardfor, &be->forwardfor, &t->s.sess->src);
+		forward_address(t, &fe->forwardfor, &be->forwardfor, stream_src(&t->s));
 	if (fe->originalto.on || be->originalto.on)
-		forward_address(t, &fe->originalto, &be->originalto, session_dst(t->s.sess));
+		forward_address(t, &fe->originalto, &be->originalto, stream_dst(&t->s));
 }
 
 /* ---- both directions ---- */

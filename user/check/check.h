@@ -69,6 +69,7 @@ struct check {
 	uint64_t started_us;
 	bool enabled; /* `disable health` clears it */
 	bool running, eof;
+	uint16_t source_port;   /* taken from a range of `source`; 0: none */
 	uint8_t status, result; /* of the last one that ended */
 	int code;               /* status code, 0: none */
 	uint32_t duration_ms;   /* of the last one */

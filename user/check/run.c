@@ -11,6 +11,7 @@
 
 #include "loop/thread.h"
 #include "process/start.h"
+#include "stream/source.h"
 
 #define ANSWER_MAX 65536
 
@@ -20,6 +21,8 @@ static void close_check(struct check *c)
 {
 	if (conn_is_open(&c->conn))
 		conn_close(&c->conn);
+	source_give_back(c->srv, c->source_port);
+	c->source_port = 0;
 	strbuf_fini(&c->in);
 	strbuf_fini(&c->out);
 	strbuf_init(&c->in);
@@ -181,6 +184,7 @@ static void start(struct check *c)
 	struct server *s = c->srv;
 	const struct proxy_timeouts *t = &s->px->timeout;
 	uint32_t limit = c->conf->inter_ms;
+	struct conn_origin from = { .data_ready = false };
 	struct addr to;
 	int err;
 
@@ -192,8 +196,10 @@ static void start(struct check *c)
 	c->started_us = control_loop.now_us;
 	timer_set(&control_loop, &c->timer, control_loop.now_ms + limit);
 	target_of(c, &to);
-	err = conn_connect(&c->conn, &to, s->path, s->source ? s->source : s->px->source,
-			   &c->conf->setup, on_ready, c);
+	err = source_for_check(s, &from);
+	c->source_port = source_port_of(s, &from);
+	if (!err)
+		err = conn_connect(&c->conn, &to, s->path, &from, &c->conf->setup, on_ready, c);
 	if (err)
 		finish(c,
 		       err == -ECONNREFUSED || err == -ENETUNREACH || err == -EHOSTUNREACH ||

@@ -2,6 +2,7 @@
 /*
  * servers.c - real servers in the maps: slot, source address, next hop. See mirror.h. Control thread.
  */
+#include "stream/source.h"
 #include "datapath/mirror.h"
 #include "log/log.h"
 #include <errno.h>
@@ -154,11 +155,12 @@ static uint32_t source_find(const union lbd_addr *a)
 /* `source` of the server or backend, else the address the host itself would use. */
 static bool source_address(const struct server *s, struct addr *out)
 {
-	const struct sockaddr_storage *conf = s->source ? s->source : s->px->source;
+	const struct source_conf *conf = source_of(s);
 	struct net_route route;
 	struct addr to;
 
-	if (conf && addr_from_sockaddr(out, conf) == 0 && !addr_is_any(out)) {
+	if (conf && conf->addr.family != ADDR_NONE && !addr_is_any(&conf->addr)) {
+		*out = conf->addr;
 		out->port = 0;
 		return true;
 	}

@@ -7,6 +7,7 @@
 #include "policy/sample.h"
 #include "policy/capture.h"
 #include "stream/tuning.h"
+#include "stream/ends.h"
 #include "stream/upstream.h"
 
 #include <stdlib.h>
@@ -83,12 +84,12 @@ static const struct addr none_addr = { .family = ADDR_NONE };
 
 static const struct addr *client_addr(const struct log_ctx *c)
 {
-	return c->sess ? &c->sess->src : &none_addr;
+	return c->sess ? ends_src(c->sess, c->stream) : &none_addr;
 }
 
 static const struct addr *front_addr(const struct log_ctx *c)
 {
-	return c->sess ? session_dst(c->sess) : &none_addr;
+	return c->sess ? ends_dst(c->sess, c->stream) : &none_addr;
 }
 
 /* Where the connection to the server comes from: asked of the socket while it is there. */
@@ -111,10 +112,7 @@ static const struct addr *server_address(const struct log_ctx *c)
 
 	a = none_addr;
 	if (c->stream && c->stream->srv) {
-		server_addr(c->stream->srv, &a);
-		if (c->stream->srv->port_is_offset && c->sess)
-			a.port = (uint16_t)(session_dst(c->sess)->port +
-					    c->stream->srv->port_offset);
+		stream_server_addr(c->stream, &a);
 	}
 	return &a;
 }

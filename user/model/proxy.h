@@ -42,8 +42,9 @@ struct proxy_timeouts { /* ms; 0: infinite (never armed) */
 	uint32_t http_request, http_keep_alive;
 };
 
-struct rule_set; /* policy/rules.h */
-struct balance;  /* balance/balance.h */
+struct rule_set;    /* policy/rules.h */
+struct source_conf; /* stream/source.h */
+struct balance;     /* balance/balance.h */
 struct logformat;
 
 struct proxy {
@@ -76,9 +77,9 @@ struct proxy {
 	int retries;          /* -1: default 3 */
 	int redispatch_after; /* option redispatch <n>; 0 off */
 	uint32_t fullconn;
-	struct server *default_server;   /* a template: what `default-server` set */
-	struct balance *balance;         /* made in CFG_PHASE_BALANCE */
-	struct sockaddr_storage *source; /* `source`, NULL: none */
+	struct server *default_server; /* a template: what `default-server` set */
+	struct balance *balance;       /* made in CFG_PHASE_BALANCE */
+	struct source_conf *source;    /* `source` (stream/source.h), NULL: none */
 
 	/* rules: named sets, filled by policy/ and l7/ ("tcp-request connection", "http-request", "use_backend"...) */
 	struct list rule_sets; /* struct rule_set */

@@ -75,8 +75,8 @@ struct server {
 	bool shutdown_on_down; /* on-marked-down shutdown-sessions */
 	const char *cookie;    /* value of `cookie`, for l7 and stats */
 	struct server *track;
-	struct conn_setup setup; /* transport and handshakes of connections to it */
-	struct sockaddr_storage *source;
+	struct conn_setup setup;    /* transport and handshakes of connections to it */
+	struct source_conf *source; /* `source` (stream/source.h), NULL: the backend's */
 	uint32_t index; /* position in the backend, 0-based, stable for the process's life */
 
 	struct server_load load;

@@ -6,44 +6,34 @@
 
 #include "policy/rules_priv.h"
 #include "policy/sample_util.h"
-#include "stream/stream.h"
+#include "stream/ends.h"
 #include "stream/upstream.h"
 
 /* ---- the client's connection ---- */
 
-static bool fetch_src(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static const struct addr *ip_or_null(const struct addr *a)
 {
-	return ctx->sess && smp_addr(out, &ctx->sess->src);
+	return a->family == ADDR_IP4 || a->family == ADDR_IP6 ? a : NULL;
 }
 
-static bool fetch_src_port(const struct smp_arg *args, const struct smp_ctx *ctx,
-			   struct sample *out)
+static const struct addr *src_of(const struct smp_ctx *ctx)
 {
-	if (!ctx->sess || (ctx->sess->src.family != ADDR_IP4 && ctx->sess->src.family != ADDR_IP6))
-		return false;
-	return smp_int(out, ctx->sess->src.port);
+	return ctx->sess ? ip_or_null(ends_src(ctx->sess, ctx->stream)) : NULL;
 }
 
 static const struct addr *dst_of(const struct smp_ctx *ctx)
 {
-	const struct addr *a = ctx->sess ? session_dst(ctx->sess) : NULL;
-
-	return a && (a->family == ADDR_IP4 || a->family == ADDR_IP6) ? a : NULL;
+	return ctx->sess ? ip_or_null(ends_dst(ctx->sess, ctx->stream)) : NULL;
 }
 
-static bool fetch_dst(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+static const struct addr *fc_src_of(const struct smp_ctx *ctx)
 {
-	const struct addr *a = dst_of(ctx);
-
-	return a && smp_addr(out, a);
+	return ctx->sess ? ip_or_null(session_fc_src(ctx->sess)) : NULL;
 }
 
-static bool fetch_dst_port(const struct smp_arg *args, const struct smp_ctx *ctx,
-			   struct sample *out)
+static const struct addr *fc_dst_of(const struct smp_ctx *ctx)
 {
-	const struct addr *a = dst_of(ctx);
-
-	return a && smp_int(out, a->port);
+	return ctx->sess ? ip_or_null(session_fc_dst(ctx->sess)) : NULL;
 }
 
 /* Is @a an address of this host? As the oracle does: a socket can be bound to it. Costs three system calls. */
@@ -65,19 +55,32 @@ static bool is_local(const struct addr *a)
 	return ok;
 }
 
-static bool fetch_src_is_local(const struct smp_arg *args, const struct smp_ctx *ctx,
-			       struct sample *out)
-{
-	return ctx->sess && smp_bool(out, is_local(&ctx->sess->src));
-}
-
-static bool fetch_dst_is_local(const struct smp_arg *args, const struct smp_ctx *ctx,
-			       struct sample *out)
-{
-	const struct addr *a = dst_of(ctx);
-
-	return a && smp_bool(out, is_local(a));
-}
+#define ADDR_FETCHES(name, get)                                                                    \
+	static bool fetch_##name(const struct smp_arg *args, const struct smp_ctx *ctx,            \
+				 struct sample *out)                                               \
+	{                                                                                          \
+		const struct addr *a = get(ctx);                                                   \
+                                                                                                   \
+		return a && smp_addr(out, a);                                                      \
+	}                                                                                          \
+	static bool fetch_##name##_port(const struct smp_arg *args, const struct smp_ctx *ctx,     \
+					struct sample *out)                                        \
+	{                                                                                          \
+		const struct addr *a = get(ctx);                                                   \
+                                                                                                   \
+		return a && smp_int(out, a->port);                                                 \
+	}                                                                                          \
+	static bool fetch_##name##_is_local(const struct smp_arg *args, const struct smp_ctx *ctx, \
+					    struct sample *out)                                    \
+	{                                                                                          \
+		const struct addr *a = get(ctx);                                                   \
+                                                                                                   \
+		return a && smp_bool(out, is_local(a));                                            \
+	}
+ADDR_FETCHES(src, src_of)
+ADDR_FETCHES(dst, dst_of)
+ADDR_FETCHES(fc_src, fc_src_of)
+ADDR_FETCHES(fc_dst, fc_dst_of)
 
 static bool fetch_dst_conn(const struct smp_arg *args, const struct smp_ctx *ctx,
 			   struct sample *out)
@@ -195,17 +198,17 @@ static const struct fetch_row rows[] = {
 	  .help = "The port that the client connected to." },
 	{ L4("dst_is_local", SMP_BOOL, fetch_dst_is_local), OF_CLIENT, IN_DAEMON,
 	  .help = "That address is one of this host." },
-	{ L4("fc_src", SMP_ADDR, fetch_src), OF_CLIENT, IN_DAEMON,
+	{ L4("fc_src", SMP_ADDR, fetch_fc_src), OF_CLIENT, IN_DAEMON,
 	  .help = "The connection's source address." },
-	{ L4("fc_src_port", SMP_INT, fetch_src_port), OF_CLIENT, IN_DAEMON,
+	{ L4("fc_src_port", SMP_INT, fetch_fc_src_port), OF_CLIENT, IN_DAEMON,
 	  .help = "The connection's source port." },
-	{ L4("fc_src_is_local", SMP_BOOL, fetch_src_is_local), OF_CLIENT, IN_DAEMON,
+	{ L4("fc_src_is_local", SMP_BOOL, fetch_fc_src_is_local), OF_CLIENT, IN_DAEMON,
 	  .help = "The source address is one of this host." },
-	{ L4("fc_dst", SMP_ADDR, fetch_dst), OF_CLIENT, IN_DAEMON,
+	{ L4("fc_dst", SMP_ADDR, fetch_fc_dst), OF_CLIENT, IN_DAEMON,
 	  .help = "The connection's destination address." },
-	{ L4("fc_dst_port", SMP_INT, fetch_dst_port), OF_CLIENT, IN_DAEMON,
+	{ L4("fc_dst_port", SMP_INT, fetch_fc_dst_port), OF_CLIENT, IN_DAEMON,
 	  .help = "The connection's destination port." },
-	{ L4("fc_dst_is_local", SMP_BOOL, fetch_dst_is_local), OF_CLIENT, IN_DAEMON,
+	{ L4("fc_dst_is_local", SMP_BOOL, fetch_fc_dst_is_local), OF_CLIENT, IN_DAEMON,
 	  .help = "The destination address is one of this host." },
 	{ .name = "ssl_fc",
 	  .kind = "fetch-L5",

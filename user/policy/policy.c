@@ -235,4 +235,5 @@ void policy_init(void)
 	actions_register();
 	actions_stream_register();
 	capture_register();
+	actions_ends_register();
 }

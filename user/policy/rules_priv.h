@@ -30,6 +30,7 @@ void conv_map_register(void);
 void actions_register(void);
 void actions_stream_register(void);
 void capture_register(void);
+void actions_ends_register(void);
 void backend_register(void);
 /* Names of `use_backend` to backends, and the index of their conditions. */
 void backend_resolve(struct config *cfg, struct diag *d);

@@ -5,9 +5,11 @@
  */
 #include "base/segment.h"
 #include "process/start.h"
+#include "stream/ends.h"
 #include "stream/init.h"
 #include "stream/listener.h"
 #include "stream/session.h"
+#include "stream/source.h"
 #include "stream/splice.h"
 #include "stream/upstream_pool.h"
 
@@ -48,10 +50,12 @@ static struct start_hooks hooks = {
 
 void stream_module_init(void)
 {
+	ends_init();
 	tcp_init();
 	upstream_init();
 	listener_bind_init();
 	splice_init();
+	source_init();
 	stream_keywords_init();
 	start_register(&hooks);
 }

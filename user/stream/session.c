@@ -268,6 +268,7 @@ void session_accept(struct listener *l, int fd, const struct addr *src)
 	s->client.io.fd = fd; /* for rules that ask for the address */
 	if (!rules_allow(s, RULESET_TCP_CONN)) {
 		count_add(&c->denied_conn, 1);
+		s->client.flags |= CONN_NO_LINGER; /* whoever is refused leaves nothing behind */
 		session_delete(s);
 		return;
 	}

@@ -13,6 +13,7 @@
 struct session;
 struct listener;
 struct vars;
+struct session_more;
 
 struct session_proto {
 	const char *name; /* `proto NAME` on bind lines; "tcp", "h1", "h2" */
@@ -40,8 +41,9 @@ struct session {
 	const struct session_proto *proto;
 	struct listener *listener;
 	struct proxy *fe;
-	struct addr src, dst; /* dst is read from the socket when first asked for: session_dst() */
-	uint64_t accept_us;   /* loop time */
+	struct addr src,
+		dst; /* as rules see them (stream/ends.h); dst is read from the socket when first asked for: session_dst() */
+	uint64_t accept_us;     /* loop time */
 	int64_t accept_wall_us; /* CLOCK_REALTIME */
 	uint32_t id;            /* unique per process with the thread in it */
 	uint32_t flags;
@@ -52,6 +54,7 @@ struct session {
 		kept; /* idle server connections that only this session may use; next NULL: none yet */
 	struct server *
 		stay; /* asked for a login that is tied to the connection: later requests go there; NULL: none */
+	struct session_more *more; /* stream/ends.h; NULL: nothing of it */
 	char proto_part[] __attribute__((aligned(8)));
 };
 enum { SESS_DST_KNOWN = 1, SESS_COUNTED_FE = 2, SESS_DRAINING = 4, SESS_KILLED = 8 };

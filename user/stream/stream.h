@@ -12,6 +12,7 @@
 
 struct stream;
 struct upstream;
+struct stream_more;
 
 /* Why a stream is not running; also printed by `show sess`. Several may be set. */
 enum stream_wait {
@@ -74,6 +75,7 @@ struct stream {
 	struct vars *vars;                    /* txn/req/res scopes (policy/vars.h) */
 	struct stream_tuning
 		*tune; /* what rules set for this stream only (stream/tuning.h), or NULL */
+	struct stream_more *more;             /* stream/ends.h; NULL: nothing of it */
 	uint64_t id;
 };
 enum {

@@ -72,42 +72,6 @@ static int parse_rate_limit(struct cfg_line *l)
 	return 0;
 }
 
-/* The address at word @i; "0.0.0.0" or "*" without a port means none. */
-static int source_address(struct cfg_line *l, int i, struct sockaddr_storage **out)
-{
-	struct sockaddr_storage *ss;
-	struct cfg_address a;
-
-	if (i >= l->nwords)
-		return cfg_error(l, i - 1, "'source' needs an address: source <address>[:<port>]");
-	if (cfg_address_parse(l, i, l->words[i].z, CFG_ADDR_PORT | CFG_ADDR_STAR, &a) < 0)
-		return -1;
-	*out = NULL;
-	if (a.is_any && !a.addr.port)
-		return 0;
-	ss = ARENA_NEW(l->arena, struct sockaddr_storage);
-	addr_to_sockaddr(&a.addr, ss);
-	*out = ss;
-	return 0;
-}
-
-static int parse_source(struct cfg_line *l)
-{
-	if (cfg_argc(l) > 1)
-		return cfg_error(l, l->first_arg + 1,
-				 "'source' takes an address here; 'usesrc' and 'interface' are not "
-				 "available yet");
-	return source_address(l, l->first_arg, &l->px->source);
-}
-
-static int parse_server_source(struct cfg_line *l, int *i, struct server *s)
-{
-	if (source_address(l, *i + 1, &s->source) < 0)
-		return -1;
-	*i += 2;
-	return 0;
-}
-
 #define BE (CFG_DEFAULTS | CFG_BACKEND)
 #define FE (CFG_DEFAULTS | CFG_FRONTEND)
 #define NO_SOCKET                                                                         \
@@ -148,17 +112,9 @@ static const struct cfg_keyword keywords[] = {
 	{ "rate-limit sessions", FE, parse_rate_limit, KERNEL_NEVER,
 	  "the rate of new sessions is limited by the listener", "rate-limit sessions <rate>",
 	  "New sessions per second that the frontend accepts; more wait in the backlog.", 0 },
-	{ "source", BE, parse_source, KERNEL_EXACT, NULL, "source <address>[:<port>]",
-	  "The address that connections to servers come from.", 0 },
-};
-
-static const struct server_option server_options[] = {
-	{ "source", parse_server_source, KERNEL_EXACT, NULL, "source <address>[:<port>]",
-	  "The address that connections to this server come from." },
 };
 
 void stream_keywords_init(void)
 {
 	cfg_register_keywords(keywords, ARRAY_SIZE(keywords));
-	cfg_register_server_options(server_options, ARRAY_SIZE(server_options));
 }

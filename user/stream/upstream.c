@@ -5,8 +5,10 @@
  */
 #include "stream/upstream.h"
 #include "policy/sample.h"
+#include "stream/ends.h"
 #include "stream/queue.h"
 #include "stream/tuning.h"
+#include "stream/source.h"
 #include "stream/upstream_pool.h"
 #include "transport/conn.h"
 #include <errno.h>
@@ -192,7 +194,7 @@ static struct server *stay_with(struct stream *s)
 
 static enum step_result choose_server(struct stream *s)
 {
-	struct pick_request r = { .client = &s->sess->src };
+	struct pick_request r = { .client = stream_src(s) };
 	struct smp_ctx smp;
 	struct server *srv = s->srv;
 
@@ -208,7 +210,7 @@ static enum step_result choose_server(struct stream *s)
 		return got_server(s, srv);
 	r.listener_is_ip6 = s->sess->listener && s->sess->listener->is_ip6;
 	if (s->be->balance->algo->wants_dst)
-		r.dst = session_dst(s->sess);
+		r.dst = stream_dst(s);
 	if (s->be->balance->algo->wants_sample) {
 		arena_reset(worker_scratch());
 		smp = (struct smp_ctx){
@@ -284,12 +286,20 @@ static void on_server_connecting(struct conn *c)
 	stream_wake(up->stream);
 }
 
-/* The server's address; a port that is relative to the client's is made absolute here. */
-static void server_target(struct stream *s, struct addr *to)
+void stream_server_addr(struct stream *s, struct addr *to)
 {
-	server_addr(s->srv, to);
-	if (s->srv->port_is_offset)
-		to->port = (uint16_t)(session_dst(s->sess)->port + s->srv->port_offset);
+	const struct server *srv = s->srv;
+
+	server_addr(srv, to);
+	if (addr_is_any(to)) {
+		uint16_t port = to->port;
+
+		*to = *stream_dst(s);
+		if (port)
+			to->port = port;
+	}
+	if (srv->port_is_offset)
+		to->port = (uint16_t)(stream_dst(s)->port + srv->port_offset);
 }
 
 /* Which character of the termination state an errno of connect() means (manual 8.5: R is a resource of ours). */
@@ -322,6 +332,7 @@ static int start_connect(struct stream *s)
 {
 	struct server *srv = s->srv;
 	struct upstream *up = upstream_new(srv, s);
+	struct conn_origin from = { .data_ready = false };
 	struct addr to;
 	int err;
 
@@ -332,9 +343,13 @@ static int start_connect(struct stream *s)
 	s->up = up;
 	/* read before the address: a change in between costs a pooling */
 	up->addr_version = atomic_load(&srv->live.addr_version);
-	server_target(s, &to);
-	err = conn_connect(&up->conn, &to, srv->path, srv->source ? srv->source : s->be->source,
-			   &srv->setup, on_server_connecting, up);
+	stream_server_addr(s, &to);
+	ends_origin(s, &from);
+	err = source_for_stream(s, &from);
+	if (err)
+		return err;
+	up->source_port = source_port_of(srv, &from);
+	err = conn_connect(&up->conn, &to, srv->path, &from, &srv->setup, on_server_connecting, up);
 	if (err)
 		return err;
 	if (s->be->options & PX_O_TCP_SRV_KA)
@@ -453,8 +468,10 @@ static enum step_result connect_start(struct stream *s)
 
 	if (take != UP_TAKE_NONE)
 		s->up = upstream_take_idle(s->srv, s, take);
-	if (s->up)
+	if (s->up) {
+		ends_apply_bc(s);
 		return connect_done(s);
+	}
 	if (!upstream_make_room(s->srv, s)) {
 		s->connect_state = CONNECT_ROOM;
 		s->waits = WAIT_OTHER;

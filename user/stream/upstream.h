@@ -19,7 +19,8 @@ struct upstream {
 	uint32_t requests;     /* served on it */
 	uint32_t
 		addr_version; /* server.live.addr_version when it was connected: another one means an old address */
-	uint32_t flags;
+	uint16_t flags;
+	uint16_t source_port; /* taken from a range of `source`; 0: none */
 	struct timer idle_timer;
 };
 /* UP_PRIVATE: when idle it waits for the next stream of the same session, and ends with it. */
@@ -54,6 +55,9 @@ step_pick_server(struct stream *s); /* sets s->srv or queues; may come back afte
 enum step_result
 step_connect_server(struct stream *s); /* STEP_NEXT: s->up is established (or reused: UP_REUSED) */
 
+/* Where s->srv is reached: its address; 0.0.0.0 is the address that the client asked for; a port without a number is relative to
+ * the client's. */
+void stream_server_addr(struct stream *s, struct addr *to);
 /* The stream needs no server any more: gives the slot back, wakes the next in the queue. */
 void upstream_release_slot(struct stream *s);
 /* Closes s->up (if any) and detaches it. */

@@ -10,6 +10,7 @@
 #include "base/pool.h"
 #include "config/keyword.h"
 #include "stream/queue.h"
+#include "stream/source.h"
 
 #define PURGE_DELAY_MS 5000
 #define SPARE          256
@@ -80,6 +81,8 @@ void upstream_free(struct upstream *up)
 	if (up->srv->px->options & PX_O_NOLINGER)
 		up->conn.flags |= CONN_NO_LINGER;
 	conn_close(&up->conn);
+	if (up->source_port)
+		source_give_back(up->srv, up->source_port);
 	atomic_fetch_sub(&up->srv->load.connections, 1);
 	if (timer_armed(&up->idle_timer))
 		timer_cancel(this_loop, &up->idle_timer);

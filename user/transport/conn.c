@@ -7,7 +7,7 @@
  * the connection is established, options only when they are asked for.
  */
 #include "transport/conn.h"
-#include "model/config.h"
+#include "transport/conn_out.h"
 #include <errno.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -134,32 +134,6 @@ int conn_open(struct conn *c, int fd, const struct conn_setup *setup,
 	return conn_register(c);
 }
 
-/* An explicit source address: the port is chosen at connect(), so that one address serves more than 64k connections. */
-static int conn_bind_source(int fd, const struct sockaddr_storage *from)
-{
-	int one = 1;
-	socklen_t len = from->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6)
-						    : sizeof(struct sockaddr_in);
-
-	if (((const struct sockaddr_in *)from)->sin_port == 0)
-		setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &one, sizeof(one));
-	else
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	return bind(fd, (const struct sockaddr *)from, len) < 0 ? -errno : 0;
-}
-
-/* tune.rcvbuf.server, tune.sndbuf.server: before connect(), so that the window scale follows. */
-static void conn_size_buffers(int fd)
-{
-	int rcv = config ? (int)config->global.rcvbuf_server : 0;
-	int snd = config ? (int)config->global.sndbuf_server : 0;
-
-	if (rcv)
-		setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &rcv, sizeof(rcv));
-	if (snd)
-		setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &snd, sizeof(snd));
-}
-
 /* "@name" is an abstract address, all else a path. 0 when it is too long. */
 static socklen_t conn_unix_address(struct sockaddr_un *un, const char *path)
 {
@@ -177,7 +151,7 @@ static socklen_t conn_unix_address(struct sockaddr_un *un, const char *path)
 }
 
 int conn_connect(struct conn *c, const struct addr *to, const char *unix_path,
-		 const struct sockaddr_storage *bind_to, const struct conn_setup *setup,
+		 const struct conn_origin *from, const struct conn_setup *setup,
 		 void (*on_ready)(struct conn *), void *owner)
 {
 	struct sockaddr_storage ss;
@@ -191,13 +165,10 @@ int conn_connect(struct conn *c, const struct addr *to, const char *unix_path,
 		return -EAFNOSUPPORT;
 	if (unix_path)
 		c->flags |= CONN_LOCAL_UNIX;
-	fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	fd = conn_out_socket(ss.ss_family, from, setup->options);
 	if (fd < 0)
-		return -errno;
-	conn_size_buffers(fd);
-	if (bind_to && !unix_path)
-		err = conn_bind_source(fd, bind_to);
-	if (!err && connect(fd, (struct sockaddr *)&ss, len) < 0)
+		return fd;
+	if (connect(fd, (struct sockaddr *)&ss, len) < 0)
 		err = -errno;
 	if (err && err != -EINPROGRESS) {
 		close(fd);

@@ -63,10 +63,33 @@ struct conn_stage {
 };
 #define CONN_STAGES_MAX 3
 
+/* What sockets to a server (or of a bind line) get beside addresses. Constant. All zero: nothing. */
+struct conn_options {
+	const char *netns;      /* name of the network namespace, and its descriptor */
+	int netns_fd;           /* 0: the process's own */
+	const char *congestion; /* TCP_CONGESTION */
+	uint32_t user_timeout_ms;
+	bool fast_open;
+	uint16_t mss;
+};
+
+/* Where an outgoing connection comes from, and the marks of its packets. All zero: as the system chooses. */
+struct conn_origin {
+	struct addr addr; /* ADDR_NONE: any */
+	bool foreign;     /* it need not be an address of this host (IP_TRANSPARENT) */
+	bool has_tos, has_mark;
+	bool data_ready;    /* something will be written as soon as the connection stands */
+	bool smart_connect; /* the ACK of the handshake may wait for it */
+	uint8_t tos;
+	uint32_t mark;
+	const char *iface; /* SO_BINDTODEVICE; NULL: any */
+};
+
 /* How a connection begins. Constant once the workers run; a bind line and a server hold one each. All zero: plain TCP. */
 struct conn_setup {
-	const struct transport *xprt; /* NULL: plain */
-	void *xprt_conf;              /* the transport's own: contexts, names */
+	const struct transport *xprt;       /* NULL: plain */
+	void *xprt_conf;                    /* the transport's own: contexts, names */
+	const struct conn_options *options; /* of outgoing sockets; NULL: none */
 	const struct conn_stage
 		*stages[CONN_STAGES_MAX + 1]; /* in the order they run, the rest is NULL */
 };
@@ -89,9 +112,9 @@ struct conn {
 /* @fd becomes @c's and is registered edge-triggered once, for both directions. 0 or -errno (the fd is then closed). */
 int conn_open(struct conn *c, int fd, const struct conn_setup *setup,
 	      void (*on_ready)(struct conn *), void *owner);
-/* Non-blocking connect; on_ready comes with CONN_CONNECTING gone, or CONN_ERROR. 0 or -errno. */
+/* Non-blocking connect; @from may be NULL; on_ready comes with CONN_CONNECTING gone, or CONN_ERROR. 0 or -errno. */
 int conn_connect(struct conn *c, const struct addr *to, const char *unix_path,
-		 const struct sockaddr_storage *bind_to, const struct conn_setup *setup,
+		 const struct conn_origin *from, const struct conn_setup *setup,
 		 void (*on_ready)(struct conn *), void *owner);
 ssize_t conn_recv(struct conn *c, void *buf, size_t n);
 ssize_t conn_sendv(struct conn *c, const struct iovec *iov, int n);
