@@ -18,6 +18,7 @@
 #include "process/start.h"
 #include "stats_page.h"
 #include "stream/session.h"
+#include "stream/steering.h"
 
 int main(int argc, char **argv)
 {
@@ -39,6 +40,9 @@ int main(int argc, char **argv)
 	check_init();
 	check_http_init();
 	stats_page_init();
+
+	/* behind all that listen: it has to know their addresses */
+	steering_init();
 
 	/* the kernel path: after the listeners, which take the ports */
 	datapath_init();

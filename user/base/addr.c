@@ -106,6 +106,15 @@ bool addr_is_any(const struct addr *a)
 	return (a->family == ADDR_IP4 || a->family == ADDR_IP6) && memcmp(a->ip, zero, 16) == 0;
 }
 
+bool addr_in_net(const struct addr *a, const struct addr *net, unsigned int bits)
+{
+	unsigned int whole = bits / 8, rest = bits % 8;
+
+	if (a->family != net->family || memcmp(a->ip, net->ip, whole))
+		return false;
+	return !rest || !((a->ip[whole] ^ net->ip[whole]) >> (8 - rest));
+}
+
 bool addr_is_loopback(const struct addr *a)
 {
 	static const uint8_t loop6[16] = { [15] = 1 };

@@ -31,6 +31,8 @@ char *addr_text(const struct addr *a, char *buf, size_t size);
 /* A plain IPv4 or IPv6 literal; 0 or -EINVAL. The port is not touched. */
 int addr_parse_ip(struct addr *a, struct slice text);
 bool addr_is_any(const struct addr *a);
+/* Is @a (whatever its port) within the first @bits bits of @net? false for another family. */
+bool addr_in_net(const struct addr *a, const struct addr *net, unsigned int bits);
 bool addr_is_loopback(const struct addr *a);
 static inline bool addr_eq(const struct addr *a, const struct addr *b)
 {

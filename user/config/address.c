@@ -210,12 +210,55 @@ static int resolve(const char *host, enum want_family family, struct addr *out)
 	return 0;
 }
 
+/* "192.0.2.0/24", "2001:db8::/64": lbd's own form of a bind address. */
+static int take_prefix_host(struct parse *p, const char *host, const char *slash)
+{
+	struct cfg_address *out = p->out;
+	struct addr first;
+	uint32_t bits, max;
+
+	if (!(p->flags & CFG_ADDR_PREFIX))
+		return cfg_error(p->l, p->word,
+				 "'%s': a network is possible in 'bind' lines only, one address is "
+				 "wanted here",
+				 host);
+	if (addr_parse_ip(&out->addr, slice_make(host, (size_t)(slash - host))))
+		return cfg_error(p->l, p->word,
+				 "'%s' is no network: it is written ADDRESS/BITS, as in "
+				 "192.0.2.0/24 or [2001:db8::/64]",
+				 host);
+	if ((p->family == WANT_4 && out->addr.family != ADDR_IP4) ||
+	    (p->family == WANT_6 && out->addr.family != ADDR_IP6))
+		return cfg_error(p->l, p->word, "'%s' is not of the family that its prefix names",
+				 host);
+	max = out->addr.family == ADDR_IP4 ? 32 : 128;
+	if (parse_u32(slice_z(slash + 1), max, &bits))
+		return cfg_error(p->l, p->word, "'%s': behind '/' stands a number from 0 to %u",
+				 host, max);
+	first = out->addr;
+	for (unsigned int i = bits; i < max; i++)
+		first.ip[i / 8] &= (uint8_t) ~(0x80 >> i % 8);
+	if (memcmp(first.ip, out->addr.ip, sizeof(first.ip))) {
+		char text[INET6_ADDRSTRLEN];
+
+		return cfg_error(p->l, p->word,
+				 "'%s': bits are set behind the first %u\nthe network is %s/%u",
+				 host, bits, addr_ip_text(&first, text, sizeof(text)), bits);
+	}
+	out->is_prefix = true;
+	out->prefix_bits = (uint8_t)bits;
+	return 0;
+}
+
 static int take_host(struct parse *p, const char *host)
 {
 	struct cfg_address *out = p->out;
 	uint16_t port = out->addr.port;
+	const char *slash = strchr(host, '/');
 	int rc;
 
+	if (slash)
+		return take_prefix_host(p, host, slash);
 	if (!*host || !strcmp(host, "*")) {
 		if (!(p->flags & CFG_ADDR_STAR) && !*host)
 			return cfg_error(p->l, p->word,
@@ -330,6 +373,8 @@ static struct bind_address *bind_address_new(struct arena *a, const struct cfg_a
 	b->is_udp = x->is_udp;
 	b->is_abstract = x->is_abstract;
 	b->is_any = x->is_any;
+	b->is_prefix = x->is_prefix;
+	b->prefix_bits = x->prefix_bits;
 	return b;
 }
 
@@ -337,7 +382,7 @@ int cfg_bind_addresses(struct cfg_line *l, int word, struct list *out)
 {
 	const unsigned int flags = CFG_ADDR_PORT | CFG_ADDR_NEED_PORT | CFG_ADDR_RANGE |
 				   CFG_ADDR_NAME | CFG_ADDR_UNIX | CFG_ADDR_FD | CFG_ADDR_UDP |
-				   CFG_ADDR_STAR;
+				   CFG_ADDR_STAR | (l->px ? CFG_ADDR_PREFIX : 0);
 	char *next = arena_strdup(l->arena, l->words[word].z), *one;
 
 	while ((one = strsep(&next, ","))) {

@@ -23,6 +23,7 @@ enum cfg_address_flags {
 	CFG_ADDR_UDP = 128,     /* udp@ is allowed */
 	CFG_ADDR_DGRAM = 256,   /* datagrams are the default (log) */
 	CFG_ADDR_STAR = 512,    /* "*" and an empty address: any */
+	CFG_ADDR_PREFIX = 1024, /* ADDRESS/BITS: all addresses of a network */
 };
 
 enum cfg_port_kind { CFG_PORT_NONE, CFG_PORT_ONE, CFG_PORT_RANGE, CFG_PORT_OFFSET };
@@ -32,9 +33,11 @@ struct cfg_address {
 	enum cfg_port_kind port_kind;
 	uint16_t port_end; /* = addr.port without a range */
 	int32_t port_offset;
-	const char *path;                            /* abstract: path[0] == '@' */
-	const char *host;                            /* the host as written */
-	int fd;                                      /* -1: none */
+	const char *path;    /* abstract: path[0] == '@' */
+	const char *host;    /* the host as written */
+	int fd;              /* -1: none */
+	uint8_t prefix_bits; /* with is_prefix */
+	bool is_prefix;
 	bool is_any, is_abstract, is_udp, is_stream; /* is_stream: asked for by tcp@ or stream+ */
 };
 

@@ -62,6 +62,8 @@ static bool listener_accepts(const struct bind_address *a, const struct addr *to
 {
 	if (a->is_udp || to->port < a->addr.port || to->port > a->port_end)
 		return false;
+	if (a->is_prefix)
+		return addr_in_net(to, &a->addr, a->prefix_bits);
 	if (a->is_any || addr_is_any(&a->addr))
 		return (a->addr.family == to->family || a->addr.family == ADDR_IP6) &&
 		       ip_is_local(to);

@@ -111,6 +111,9 @@ static void ask_address(struct planning *p, const struct bind_conf *b, const str
 			       ? "a unix socket has no packets"
 			       : "an inherited descriptor's address is not known before the start",
 		       NULL);
+	} else if (a->is_prefix) {
+		blocks(p, b->at, "a network as a listening address is steered to sockets",
+		       "bind single addresses");
 	} else if (a->addr.family == ADDR_IP6) {
 		blocks(p, b->at, "IPv6 listeners are not on the kernel path yet",
 		       "bind an IPv4 address");

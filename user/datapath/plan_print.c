@@ -11,6 +11,16 @@ struct cells {
 	char *cell[COLUMNS];
 };
 
+static char *prefix_text(const struct bind_address *ba, struct arena *a)
+{
+	char ip[INET6_ADDRSTRLEN];
+	bool v6 = ba->addr.family == ADDR_IP6;
+
+	return arena_printf(a, "%s%s/%u%s:%u", v6 ? "[" : "",
+			    addr_ip_text(&ba->addr, ip, sizeof(ip)), ba->prefix_bits, v6 ? "]" : "",
+			    ba->addr.port);
+}
+
 static char *listens_text(const struct proxy *fe, struct arena *a)
 {
 	const struct bind_conf *b;
@@ -27,6 +37,8 @@ static char *listens_text(const struct proxy *fe, struct arena *a)
 				first = ba->path;
 			else if (ba->fd >= 0)
 				first = arena_printf(a, "fd@%d", ba->fd);
+			else if (ba->is_prefix)
+				first = prefix_text(ba, a);
 			else
 				first = arena_strdup(a, addr_text(&ba->addr, buf, sizeof(buf)));
 			if (ba->port_end > ba->addr.port)

@@ -151,7 +151,16 @@ struct bind_address {
 	const char *path;                 /* unix@, abns@ (abstract: path[0] == '@') */
 	int fd;                           /* fd@N: inherited descriptor, else -1 */
 	bool is_udp, is_abstract, is_any; /* is_any: "*" or no address */
+	bool is_prefix;                   /* every address of addr/prefix_bits */
+	uint8_t prefix_bits;
 };
+/* A range of at least so many ports is one socket per thread and a steering program, where the kernel allows it. */
+#define BIND_WIDE_PORTS 64
+static inline bool bind_address_is_wide(const struct bind_address *a)
+{
+	return !a->path && a->fd < 0 && !a->is_udp &&
+	       (a->is_prefix || a->port_end - a->addr.port >= BIND_WIDE_PORTS - 1);
+}
 
 /* Fresh proxy in @cfg's arena with everything initialised. */
 struct proxy *proxy_new(struct config *cfg, const char *name, unsigned int caps, struct place at);

@@ -31,8 +31,9 @@ static uint64_t fixed_descriptors(const struct config *cfg)
 
 		list_for_each_entry(b, &px->binds, node)
 			list_for_each_entry(x, &b->addresses, node)
-				n += (uint64_t)(x->port_end - x->addr.port + 1) *
-				     (b->shards ? limits_workers(cfg) : 1);
+				n += x->is_prefix ? limits_workers(cfg)
+						  : (uint64_t)(x->port_end - x->addr.port + 1) *
+							    (b->shards ? limits_workers(cfg) : 1);
 		list_for_each_entry(s, &px->servers, node)
 			n += s->live.checked; /* one descriptor for each check */
 	}

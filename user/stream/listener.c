@@ -12,6 +12,7 @@
 #include "model/config.h"
 #include "stream/listener.h"
 #include "stream/session_new.h"
+#include "stream/steering.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -429,6 +430,7 @@ static void drain_started(void *arg)
 		close(l->fd);
 		atomic_store(&l->px->stopped, true);
 	}
+	steering_end();
 	atomic_store(&draining, true);
 	check_drained();
 }
@@ -488,6 +490,8 @@ static void listener_resume(struct listener *l)
 			  addr_text(&l->addr, where, sizeof(where)), strerror(errno));
 		return;
 	}
+	if (l->deaf)
+		steering_listens_again(l);
 	if (l->deaf)
 		log_proxy(l->px, LOG_L_WARNING, "Resumed frontend %s.", l->px->name);
 	l->deaf = false;

@@ -16,6 +16,8 @@ struct session_rate *session_rate_of(struct proxy *px);
 void listener_note_shortage(struct listener *l, int err);
 /* Says which process has the TCP port @a open for listening; false: not to be seen. */
 bool listener_who(const struct addr *a, char *out, size_t size);
+/* The process that has the socket open, and its name; 0: none to be seen. Walks over all descriptors of the host. */
+int socket_owner(unsigned long inode, char *name, size_t size);
 void listener_bind_init(void);
 
 #endif

@@ -7,6 +7,7 @@
 #include "log/log.h"
 #include "stream/listener.h"
 #include "stream/queue.h"
+#include "stream/steering.h"
 #include "stream/upstream.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -69,6 +70,7 @@ struct bind_job {
 	struct bind_conf *b;
 	const struct bind_address *a;
 	struct addr addr;
+	bool steered;    /* a wide address on few sockets */
 	char where[128]; /* the address in words */
 };
 
@@ -101,7 +103,7 @@ static int job_options(struct bind_job *j, int fd)
 		{ IPPROTO_TCP, TCP_USER_TIMEOUT, (int)b->tcp_ut_ms, "tcp-ut" },
 		{ IPPROTO_TCP, TCP_NODELAY, 1, "no delay" }, /* inherited by accepted sockets */
 	};
-	int v6only = b->v6only;
+	int v6only = b->v6only, one = 1;
 
 	for (size_t i = 0; i < ARRAY_SIZE(o); i++)
 		if (o[i].value &&
@@ -110,6 +112,9 @@ static int job_options(struct bind_job *j, int fd)
 	if (v6 && (b->v6only || b->v4v6) &&
 	    setsockopt(fd, SOL_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)) < 0)
 		return job_error(j, "set v6only/v4v6 for", errno, NULL);
+	/* which addresses of a network are here, and when, is not the socket's affair */
+	if (j->a->is_prefix && setsockopt(fd, SOL_IP, IP_FREEBIND, &one, sizeof(one)) < 0)
+		return job_error(j, "bind to the network of", errno, NULL);
 	if (b->interface && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, b->interface,
 				       (socklen_t)strlen(b->interface)) < 0)
 		return job_error(j, "use the interface for", errno, b->interface);
@@ -271,12 +276,13 @@ static bool takes_mapped(int fd, const struct addr *a)
 	return getsockopt(fd, SOL_IPV6, IPV6_V6ONLY, &only, &len) == 0 && !only;
 }
 
-static int add_listener(struct bind_job *j, int fd, int tid, const struct session_proto *proto)
+static struct listener *add_listener(struct bind_job *j, int fd, int tid,
+				     const struct session_proto *proto)
 {
 	struct listener *l;
 
 	if (fd < 0)
-		return -1;
+		return NULL;
 	l = xzalloc(sizeof(*l));
 	l->fd = fd;
 	l->bind = j->b;
@@ -290,6 +296,22 @@ static int add_listener(struct bind_job *j, int fd, int tid, const struct sessio
 	l->accepts_mapped = takes_mapped(fd, &j->addr);
 	l->taps = xzalloc((tid < 0 ? MAX_WORKERS : 1) * sizeof(*l->taps));
 	list_add_tail(listeners(), &l->node);
+	return l;
+}
+
+/* One socket per thread, on the first of its addresses and ports; the program sends it those of all others. */
+static int bind_wide(struct bind_job *j, const struct session_proto *proto)
+{
+	int n = j->cfg->global.no_reuseport ? 1 : worker_count;
+	struct steered *s = steering_add(j->b, j->a);
+
+	for (int t = 0; t < n; t++) {
+		struct listener *l = add_listener(j, job_inet(j, n > 1), n > 1 ? t : -1, proto);
+
+		if (!l)
+			return -1;
+		steering_add_listener(s, l);
+	}
 	return 0;
 }
 
@@ -298,22 +320,24 @@ static int bind_one(struct bind_job *j, const struct session_proto *proto)
 	const struct bind_address *a = j->a;
 	bool per_thread = !j->cfg->global.no_reuseport &&
 			  (j->b->shards ? j->b->shards < 0 : j->cfg->global.reuseport_per_thread);
-	int bad = 0;
 
 	if (a->fd >= 0) {
 		snprintf(j->where, sizeof(j->where), "fd@%d", a->fd);
-		return add_listener(j, job_inherited(j), -1, proto);
+		return add_listener(j, job_inherited(j), -1, proto) ? 0 : -1;
 	}
 	if (a->path) {
 		snprintf(j->where, sizeof(j->where), "unix@%s", a->path);
-		return add_listener(j, job_unix(j), -1, proto);
+		return add_listener(j, job_unix(j), -1, proto) ? 0 : -1;
 	}
 	addr_text(&j->addr, j->where, sizeof(j->where));
+	if (j->steered)
+		return bind_wide(j, proto);
 	if (!per_thread)
-		return add_listener(j, job_inet(j, false), -1, proto);
-	for (int t = 0; t < worker_count && !bad; t++)
-		bad = add_listener(j, job_inet(j, true), t, proto);
-	return bad;
+		return add_listener(j, job_inet(j, false), -1, proto) ? 0 : -1;
+	for (int t = 0; t < worker_count; t++)
+		if (!add_listener(j, job_inet(j, true), t, proto))
+			return -1;
+	return 0;
 }
 
 static const struct session_proto *proto_for(struct bind_conf *b, struct diag *d)
@@ -332,6 +356,26 @@ static const struct session_proto *proto_for(struct bind_conf *b, struct diag *d
 	return NULL;
 }
 
+/* Ports can also have a socket each, a network cannot. */
+static int choose_steering(struct bind_job *j)
+{
+	const char *why;
+
+	j->steered = steering_possible(&why);
+	if (j->steered)
+		return 0;
+	if (j->a->is_prefix) {
+		diag_error(j->d, j->b->at,
+			   "%s '%s': cannot bind '%s': a network needs a kernel that steers "
+			   "connections to sockets: %s\nbind single addresses instead",
+			   proxy_kind(j->b->px), j->b->px->name, j->b->spec, why);
+		return -1;
+	}
+	diag_notice(j->d, j->b->at, "%s '%s': 'bind %s' takes one socket for each port: %s",
+		    proxy_kind(j->b->px), j->b->px->name, j->b->spec, why);
+	return 0;
+}
+
 static int bind_line(struct config *cfg, struct bind_conf *b, struct diag *d)
 {
 	const struct session_proto *proto = proto_for(b, d);
@@ -345,9 +389,13 @@ static int bind_line(struct config *cfg, struct bind_conf *b, struct diag *d)
 
 		if (a->is_udp)
 			continue; /* the kernel path's */
+		if (bind_address_is_wide(a) && choose_steering(&j) < 0) {
+			bad = -1;
+			continue;
+		}
 		do
 			bad |= bind_one(&j, proto);
-		while (!a->path && a->fd < 0 && j.addr.port++ < a->port_end);
+		while (!j.steered && !a->path && a->fd < 0 && j.addr.port++ < a->port_end);
 	}
 	return bad;
 }

@@ -72,33 +72,41 @@ static void name_of(const char *pid, char *name, size_t size)
 		fclose(f);
 }
 
-bool listener_who(const struct addr *a, char *out, size_t size)
+int socket_owner(unsigned long inode, char *name, size_t size)
 {
-	unsigned long inode = listening_inode("/proc/net/tcp", a->port);
-	char socket_name[48], name[32];
+	char socket_name[48];
 	struct dirent *e;
-	bool found = false;
+	int pid = 0;
 	DIR *d;
 
-	if (!inode)
-		inode = listening_inode("/proc/net/tcp6", a->port);
-	if (!inode)
-		return false;
 	snprintf(socket_name, sizeof(socket_name), "socket:[%lu]", inode);
 	d = opendir("/proc");
-	while (d && !found && (e = readdir(d))) {
+	while (d && !pid && (e = readdir(d))) {
 		if (!isdigit((unsigned char)e->d_name[0]) || !process_has(e->d_name, socket_name))
 			continue;
-		found = true;
-		name_of(e->d_name, name, sizeof(name));
-		if (atoi(e->d_name) == getpid())
-			snprintf(out, size, "another 'bind' line of this configuration has it");
-		else
-			snprintf(out, size,
-				 "%s (pid %.16s) listens there: stop it, or use another address",
-				 name, e->d_name);
+		pid = atoi(e->d_name);
+		name_of(e->d_name, name, size);
 	}
 	if (d)
 		closedir(d);
-	return found;
+	return pid;
+}
+
+bool listener_who(const struct addr *a, char *out, size_t size)
+{
+	unsigned long inode = listening_inode("/proc/net/tcp", a->port);
+	char name[32];
+	int pid;
+
+	if (!inode)
+		inode = listening_inode("/proc/net/tcp6", a->port);
+	pid = inode ? socket_owner(inode, name, sizeof(name)) : 0;
+	if (!pid)
+		return false;
+	if (pid == getpid())
+		snprintf(out, size, "another 'bind' line of this configuration has it");
+	else
+		snprintf(out, size, "%s (pid %d) listens there: stop it, or use another address",
+			 name, pid);
+	return true;
 }

@@ -124,6 +124,8 @@ struct listener {
 	int backlog;
 	_Atomic bool closed;
 	_Atomic uint32_t conns, conns_max;
+	struct steered *steered; /* one of the sockets of a wide address (steering.h), else NULL */
+	uint32_t steered_place;
 	struct listener_tap *taps; /* [worker_count] */
 	struct list node;          /* listeners() */
 };
