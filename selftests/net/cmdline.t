@@ -10,6 +10,11 @@ LBD, HAPROXY, TMP = os.environ["LBD"], os.environ["HAPROXY"], os.environ["TMPDIR
 GOOD = "frontend f\n    mode tcp\n    bind 127.0.0.1:8000\n    timeout client 1s\n"
 WARNS = "frontend f\n    mode tcp\n    bind 127.0.0.1:8000\n"
 
+SERVER = "backend b\n    mode tcp\n    timeout server 1s\n    timeout connect 1s\n    server s %s:80\n"
+with open(os.path.join(TMP, "hosts"), "w") as f:
+    f.write("127.0.0.1 localhost\n2001:db8::1 ip6-only.test\n")
+subprocess.run(["mount", "--bind", os.path.join(TMP, "hosts"), "/etc/hosts"], check=True)
+
 FILES = {
     "good.cfg": GOOD,
     "warns.cfg": WARNS,
@@ -27,6 +32,11 @@ FILES = {
     "env.cfg": ".notice \"${HAPROXY_CFGFILES}|${HAPROXY_LOCALPEER}|${.FILE}:${.LINE}:${.SECTION}\"\n" + GOOD,
     "mworker.cfg": ".if defined(HAPROXY_MWORKER)\n.notice \"as a worker\"\n.endif\n" + GOOD,
     "diag.cfg": ".diag \"think twice\"\n" + GOOD,
+    "name4.cfg": GOOD + SERVER % "localhost",
+    "name6.cfg": GOOD + SERVER % "ip6-only.test",
+    "family.cfg": "global\n    dns-accept-family ipv4\n" + GOOD + SERVER % "ip6-only.test",
+    "logfmt.cfg": "frontend g\n    mode http\n    bind 127.0.0.1:8001\n    timeout client 1s\n    log-format \"${HAPROXY_HTTP_LOG_FMT}\"\n"
+                  ".notice \"${HAPROXY_HTTP_LOG_FMT}|${HAPROXY_TCP_LOG_FMT}|${HAPROXY_HTTP_CLF_LOG_FMT}|${HAPROXY_TCP_CLF_LOG_FMT}|${HAPROXY_HTTPS_LOG_FMT}\"\n" + GOOD,
     "name.cfg": GOOD + "backend b\n    mode tcp\n    timeout server 1s\n    timeout connect 1s\n    server s no-such-host.invalid:80\n",
 }
 for name, text in FILES.items():
@@ -72,6 +82,13 @@ ROWS = (
     ("-c -dD -f diag.cfg", 0, ["think twice"], SAME),
     ("-c -f name.cfg", 1, ["could not resolve address 'no-such-host.invalid'"], SAME),
     ("-c -dr -f name.cfg", 0, [], SAME),
+    ("-c -f good.cfg -de -dp -dV -dI", 0, [], OURS),
+    ("-c -f good.cfg -dF -dZ -4 -dk -dv", 0, [], OURS),
+    ("-c -4 -f name4.cfg", 0, [], OURS),
+    ("-c -4 -f name6.cfg", 1, ["could not resolve"], OURS),
+    ("-c -f family.cfg", 1, ["could not resolve"], OURS),
+    ("-c -q -dL -f good.cfg", 0, ["^/.*libc\\.so"], SAME),
+    ("-c -f logfmt.cfg", 0, ["%ci:%cp \\[%tr\\] %ft .* %hr %hs %\\{\\+Q\\}r\\|%ci:%cp \\[%t\\] %ft .* %sq/%bq\\|"], OURS),
     ("-cc 1", 0, [], SAME),
     ("-cc 0", 1, [], SAME),
     ("-cc streq(a,a)", 0, [], SAME),
@@ -108,6 +125,12 @@ for row in ROWS:
         if who is SAME:
             code, out = run(HAPROXY, words)
             equal(code, want, f"haproxy's exit status; it said:\n{out}")
+
+
+@case("HAPROXY_CLI tells the stats sockets")
+def _():
+    p = Lbd("global\n    stats socket 127.0.0.1:@s@ level user\nfrontend f\n    mode tcp\n    bind 127.0.0.1:@f@\n    timeout client 1s\n")
+    equal(p.cmd("show env HAPROXY_CLI").strip(), f"HAPROXY_CLI=unix@{p.sock};ipv4@127.0.0.1:{p.port('s')}", "show env")
 
 
 @case("called haproxy, it says HAProxy's version")

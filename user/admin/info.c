@@ -11,6 +11,7 @@
 #include "loop/thread.h"
 #include "process/start.h"
 #include "stream/session.h"
+#include "stream/process_rate.h"
 #include "stream/splice.h"
 
 #include <malloc.h>
@@ -210,6 +211,41 @@ static void write_maxconnrate(struct strbuf *o)
 	strbuf_add_u64(o, conn_rate_max);
 }
 
+static void write_connratelimit(struct strbuf *o)
+{
+	strbuf_add_u64(o, atomic_load(&process_rates[RATE_CONN].limit));
+}
+
+static void write_sessratelimit(struct strbuf *o)
+{
+	strbuf_add_u64(o, atomic_load(&process_rates[RATE_SESS].limit));
+}
+
+static void write_sslratelimit(struct strbuf *o)
+{
+	strbuf_add_u64(o, atomic_load(&process_rates[RATE_SSL].limit));
+}
+
+static void write_maxsslconns(struct strbuf *o)
+{
+	strbuf_add_u64(o, atomic_load(&tls_conns_limit));
+}
+
+static void write_currsslconns(struct strbuf *o)
+{
+	strbuf_add_u64(o, atomic_load(&tls_conns));
+}
+
+static void write_maxpipes(struct strbuf *o)
+{
+	strbuf_add_u64(o, splice_max_pipes);
+}
+
+static void write_busypolling(struct strbuf *o)
+{
+	strbuf_addc(o, loop_busy_polling ? '1' : '0');
+}
+
 static void write_sessrate(struct strbuf *o)
 {
 	strbuf_add_u64(o, sum.sess_rate);
@@ -400,13 +436,13 @@ static const struct info_field fields[] = {
 	  "Total number of connections on this worker process since started" },
 	{ "CumReq", "MCP", "u32", write_cumreq,
 	  "Total number of requests on this worker process since started" },
-	{ "MaxSslConns", "MMP", "u32", write_zero,
+	{ "MaxSslConns", "MMP", "u32", write_maxsslconns,
 	  "Hard limit on the number of per-process SSL endpoints (front+back), 0=unlimited" },
-	{ "CurrSslConns", "MGP", "u32", write_zero,
+	{ "CurrSslConns", "MGP", "u32", write_currsslconns,
 	  "Current number of SSL endpoints on this worker process (front+back)" },
 	{ "CumSslConns", "MCP", "u32", write_zero,
 	  "Total number of SSL endpoints on this worker process since started (front+back)" },
-	{ "Maxpipes", "CLP", "u32", write_zero,
+	{ "Maxpipes", "CLP", "u32", write_maxpipes,
 	  "Hard limit on the number of pipes for splicing, 0=unlimited" },
 	{ "PipesUsed", "MGP", "u32", write_pipesused,
 	  "Current number of pipes in use in this worker process" },
@@ -414,21 +450,22 @@ static const struct info_field fields[] = {
 	  "Current number of allocated and available pipes in this worker process" },
 	{ "ConnRate", "MRP", "u32", write_connrate,
 	  "Number of front connections created on this worker process over the last second" },
-	{ "ConnRateLimit", "CLP", "u32", write_zero,
+	{ "ConnRateLimit", "CLP", "u32", write_connratelimit,
 	  "Hard limit for ConnRate (global.maxconnrate)" },
 	{ "MaxConnRate", "MMP", "u32", write_maxconnrate,
 	  "Highest ConnRate reached on this worker process since started (in connections per "
 	  "second)" },
 	{ "SessRate", "MRP", "u32", write_sessrate,
 	  "Number of sessions created on this worker process over the last second" },
-	{ "SessRateLimit", "CLP", "u32", write_zero,
+	{ "SessRateLimit", "CLP", "u32", write_sessratelimit,
 	  "Hard limit for SessRate (global.maxsessrate)" },
 	{ "MaxSessRate", "MRP", "u32", write_maxsessrate,
 	  "Highest SessRate reached on this worker process since started (in sessions per "
 	  "second)" },
 	{ "SslRate", "MRP", "u32", write_zero,
 	  "Number of SSL connections created on this worker process over the last second" },
-	{ "SslRateLimit", "CLP", "u32", write_zero, "Hard limit for SslRate (global.maxsslrate)" },
+	{ "SslRateLimit", "CLP", "u32", write_sslratelimit,
+	  "Hard limit for SslRate (global.maxsslrate)" },
 	{ "MaxSslRate", "MMP", "u32", write_zero,
 	  "Highest SslRate reached on this worker process since started (in connections per "
 	  "second)" },
@@ -488,7 +525,7 @@ static const struct info_field fields[] = {
 	  "process" },
 	{ "DroppedLogs", "MGP", "u32", write_droppedlogs,
 	  "Total number of dropped logs for current worker process since started" },
-	{ "BusyPolling", "MGP", "u32", write_zero,
+	{ "BusyPolling", "MGP", "u32", write_busypolling,
 	  "1 if busy-polling is currently in use on the worker process, otherwise zero "
 	  "(config.busy-polling)" },
 	{ "FailedResolutions", "MGP", "u32", write_zero,

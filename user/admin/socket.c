@@ -139,7 +139,7 @@ static int bind_unix(const struct bind_conf *b, const struct bind_address *at, s
 		memcpy(un.sun_path, tmp, strlen(tmp) + 1);
 		unlink(tmp);
 		if (bind(fd, (struct sockaddr *)&un, len) == 0 &&
-		    (b->mode == 0 || chmod(tmp, (mode_t)b->mode) == 0) &&
+		    (b->mode == (uint32_t)-1 || chmod(tmp, (mode_t)b->mode) == 0) &&
 		    ((b->uid == (uint32_t)-1 && b->gid == (uint32_t)-1) ||
 		     chown(tmp, b->uid, b->gid) == 0) &&
 		    listen(fd, 128) == 0 && rename(tmp, at->path) == 0)
@@ -259,6 +259,7 @@ void admin_init(void)
 	cmd_basic_init();
 	cmd_server_init();
 	cmd_proxy_init();
+	cmd_rate_init();
 	cmd_show_init();
 	stats_init();
 	info_init();

@@ -197,6 +197,10 @@ static int resolve(const char *host, enum want_family family, struct addr *out)
 		hints.ai_family = AF_INET;
 	if (family == WANT_6)
 		hints.ai_family = AF_INET6;
+	if (family != WANT_6 && config_reading.ipv4_only)
+		hints.ai_family = AF_INET;
+	if (family != WANT_4 && config_reading.ipv6_only)
+		hints.ai_family = AF_INET6;
 	if (config_reading.no_getaddrinfo)
 		hints.ai_flags = AI_NUMERICHOST;
 	rc = getaddrinfo(host, NULL, &hints, &list);

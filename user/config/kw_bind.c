@@ -25,7 +25,7 @@ struct bind_conf *bind_conf_new(struct cfg_line *l, const char *spec)
 	b->px = l->px;
 	b->at = l->at;
 	b->spec = spec;
-	b->uid = b->gid = (uint32_t)-1;
+	b->uid = b->gid = b->mode = (uint32_t)-1;
 	b->ext = arena_zalloc(l->arena, ext_total(EXT_BIND));
 	ext_init_all(EXT_BIND, b->ext);
 	return b;
@@ -80,6 +80,23 @@ int bind_parse_options(struct cfg_line *l, int i, struct bind_conf *b)
 	return rc;
 }
 
+/* What `unix-bind` in the global section says, where the line itself does not. */
+static void apply_unix_bind(struct cfg_line *l, struct bind_conf *b)
+{
+	const struct global *g = &l->cfg->global;
+	struct bind_address *a;
+
+	list_for_each_entry(a, &b->addresses, node)
+		if (a->path && !a->is_abstract && a->path[0] != '@' && g->unix_prefix)
+			a->path = arena_printf(l->arena, "%s%s", g->unix_prefix, a->path);
+	if (b->mode == (uint32_t)-1)
+		b->mode = g->unix_mode;
+	if (b->uid == (uint32_t)-1)
+		b->uid = g->unix_uid;
+	if (b->gid == (uint32_t)-1)
+		b->gid = g->unix_gid;
+}
+
 static int parse_bind(struct cfg_line *l)
 {
 	struct bind_conf *b;
@@ -90,7 +107,10 @@ static int parse_bind(struct cfg_line *l)
 	if (cfg_bind_addresses(l, l->first_arg, &b->addresses))
 		return -1;
 	list_add_tail(&l->px->binds, &b->node);
-	return bind_parse_options(l, l->first_arg + 1, b);
+	if (bind_parse_options(l, l->first_arg + 1, b))
+		return -1;
+	apply_unix_bind(l, b);
+	return 0;
 }
 
 int bind_old_form(struct cfg_line *l, int word)

@@ -68,7 +68,7 @@ static int parse_description(struct cfg_line *l)
 {
 	if (cfg_want_args(l, 1, -1, "description <text>"))
 		return -1;
-	global_of(l)->description = cfg_arg(l, 0);
+	global_of(l)->description = cfg_words_text(l, l->first_arg, l->nwords);
 	return 0;
 }
 
@@ -129,10 +129,11 @@ static int parse_master_worker(struct cfg_line *l)
 {
 	if (cfg_want_args(l, 0, 1, "master-worker [no-exit-on-failure]"))
 		return -1;
-	if (cfg_argc(l))
+	if (cfg_argc(l) && strcmp(cfg_arg(l, 0), "no-exit-on-failure"))
 		return cfg_error(l, l->first_arg,
-				 "'master-worker %s' is HAProxy's, lbd does not have it yet",
+				 "'master-worker' takes 'no-exit-on-failure' or nothing, not '%s'",
 				 cfg_arg(l, 0));
+	global_of(l)->stays_without_worker = cfg_argc(l);
 	global_of(l)->master_worker = true;
 	return 0;
 }
@@ -173,7 +174,7 @@ static int parse_set_dumpable(struct cfg_line *l)
 {
 	if (cfg_want_args(l, 0, 0, "set-dumpable"))
 		return -1;
-	global_of(l)->set_dumpable = true;
+	global_of(l)->set_dumpable = !l->negated;
 	return 0;
 }
 
@@ -224,8 +225,9 @@ static const struct cfg_keyword rows[] = {
 	PROCESS("pidfile", parse_pidfile, "pidfile <file>",
 		"File to write the process's number into."),
 	PROCESS("daemon", parse_daemon, "daemon", "Goes into the background."),
-	PROCESS("master-worker", parse_master_worker, "master-worker",
-		"A master starts the process that serves, and reloads it on SIGUSR2; as -W."),
+	PROCESS("master-worker", parse_master_worker, "master-worker [no-exit-on-failure]",
+		"A master starts the process that serves, and reloads it on SIGUSR2; as -W. With "
+		"no-exit-on-failure it stays when a worker ends badly."),
 	PROCESS("quiet", parse_quiet, "quiet", "Says nothing at start but errors."),
 	PROCESS("debug", parse_debug, "debug", "Stays in the foreground, as -d."),
 	PROCESS("node", parse_node, "node <name>", "Name of this machine for the statistics page."),
@@ -238,8 +240,8 @@ static const struct cfg_keyword rows[] = {
 	PROCESS("nosplice", parse_nosplice, "nosplice", "Never uses splice(2)."),
 	PROCESS("zero-warning", parse_zero_warning, "zero-warning",
 		"Does not start when there is a warning."),
-	PROCESS("set-dumpable", parse_set_dumpable, "set-dumpable",
-		"Core dumps stay possible after privileges are dropped."),
+	{ "set-dumpable", CFG_GLOBAL, parse_set_dumpable, KERNEL_EXACT, NULL, "[no] set-dumpable",
+	  "Core dumps stay possible after privileges are dropped.", CFG_CAN_NEGATE },
 	{ "strict-limits", CFG_GLOBAL, parse_strict_limits, KERNEL_EXACT, NULL,
 	  "[no] strict-limits",
 	  "Does not start when the limit of descriptors cannot be had (default).", CFG_CAN_NEGATE },

@@ -95,7 +95,7 @@ static int parse_description(struct cfg_line *l)
 {
 	if (cfg_want_args(l, 1, -1, "description <text>"))
 		return -1;
-	l->px->description = cfg_arg(l, 0);
+	l->px->description = cfg_words_text(l, l->first_arg, l->nwords);
 	return 0;
 }
 

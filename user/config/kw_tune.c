@@ -29,6 +29,11 @@ static const struct tune_row tunes[] = {
 	TUNE("tune.sndbuf.client", sndbuf_client, 0, INT32_MAX, true),
 	TUNE("tune.rcvbuf.server", rcvbuf_server, 0, INT32_MAX, true),
 	TUNE("tune.sndbuf.server", sndbuf_server, 0, INT32_MAX, true),
+	TUNE("tune.sndbuf.backend", sndbuf_backend, 0, INT32_MAX, true),
+	TUNE("tune.notsent-lowat.client", notsent_lowat_client, 0, INT32_MAX, true),
+	TUNE("tune.notsent-lowat.server", notsent_lowat_server, 0, INT32_MAX, true),
+	TUNE("tune.maxpollevents", maxpollevents, 0, 65536, false),
+	TUNE("thread-hard-limit", thread_hard_limit, 1, INT32_MAX, false),
 };
 
 static int parse_tune(struct cfg_line *l)
@@ -80,6 +85,20 @@ static const struct cfg_keyword rows[] = {
 	  "tune.rcvbuf.server <size>", "The kernel's receive buffer of server connections." },
 	{ "tune.sndbuf.server", CFG_GLOBAL, parse_tune, KERNEL_EXACT, NULL,
 	  "tune.sndbuf.server <size>", "The kernel's send buffer of server connections." },
+	{ "tune.sndbuf.backend", CFG_GLOBAL, parse_tune, KERNEL_EXACT, NULL,
+	  "tune.sndbuf.backend <size>",
+	  "The kernel's send buffer of sockets without connections: log lines over UDP." },
+	{ "tune.notsent-lowat.client", CFG_GLOBAL, parse_tune, KERNEL_EXACT, NULL,
+	  "tune.notsent-lowat.client <size>",
+	  "Bytes for a client that may wait unsent in the kernel (TCP_NOTSENT_LOWAT)." },
+	{ "tune.notsent-lowat.server", CFG_GLOBAL, parse_tune, KERNEL_EXACT, NULL,
+	  "tune.notsent-lowat.server <size>",
+	  "Bytes for a server that may wait unsent in the kernel (TCP_NOTSENT_LOWAT)." },
+	{ "tune.maxpollevents", CFG_GLOBAL, parse_tune, KERNEL_EXACT, NULL,
+	  "tune.maxpollevents <number>",
+	  "Events that a thread takes from the kernel at a time; default 256." },
+	{ "thread-hard-limit", CFG_GLOBAL, parse_tune, KERNEL_EXACT, NULL,
+	  "thread-hard-limit <number>", "Most worker threads, however many CPUs there are." },
 	{ "noreuseport", CFG_GLOBAL, parse_noreuseport, KERNEL_EXACT, NULL, "noreuseport",
 	  "One shared listening socket per address; no SO_REUSEPORT." },
 };

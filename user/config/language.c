@@ -9,6 +9,8 @@
 void config_language_init(void)
 {
 	kw_global_init();
+	kw_process_init();
+	kw_accepted_init();
 	kw_tune_init();
 	kw_environment_init();
 	kw_proxy_init();

@@ -20,6 +20,7 @@
 #include "config/registry.h"
 
 struct config_reading config_reading;
+struct reader_path reader_path = { .back = -1 };
 
 /* State over the files of one configuration: a later file may not continue a section, but defaults stay in force. */
 static const struct proxy *defaults_in_force;
@@ -71,6 +72,41 @@ const struct lex_vars *reader_vars(struct reader *r)
 
 	rv.r = r;
 	return &rv.vars;
+}
+
+/* ---- default-path ---- */
+
+static void reader_path_leave(void)
+{
+	if (reader_path.back < 0)
+		return;
+	if (fchdir(reader_path.back))
+		perror("lbd: cannot return to the directory it was started in");
+	close(reader_path.back);
+	reader_path.back = -1;
+}
+
+int reader_path_enter(struct cfg_line *l)
+{
+	const char *slash = l->at.file ? strrchr(l->at.file, '/') : NULL, *dir = ".";
+
+	reader_path_leave();
+	if (reader_path.mode == READER_PATH_CURRENT)
+		return 0;
+	if (reader_path.mode == READER_PATH_ORIGIN)
+		dir = reader_path.origin;
+	else if (slash)
+		dir = slash == l->at.file ? "/"
+					  : arena_printf(l->arena, "%.*s",
+							 (int)(slash - l->at.file), l->at.file);
+	if (reader_path.mode == READER_PATH_PARENT)
+		dir = arena_printf(l->arena, "%s/..", dir);
+	reader_path.back = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (reader_path.back >= 0 && !chdir(dir))
+		return 0;
+	reader_path_leave();
+	return cfg_error(l, l->first_arg, "'default-path': cannot change to directory '%s': %s",
+			 dir, strerror(errno));
 }
 
 /* ---- lines ---- */
@@ -147,7 +183,10 @@ int config_read_text(struct config *cfg, const char *name, struct slice text)
 	r.section_name = "";
 	r.last_defaults = list_empty(&cfg->defaults) ? NULL : defaults_in_force;
 	cfg->hash = XXH64(text.p, text.n, cfg->hash);
+	r.line.at = (struct place){ r.file, 0, 0, NULL };
+	reader_path_enter(&r.line);
 	read_lines(&r, slice_make(copy, text.n));
+	reader_path_leave();
 	defaults_in_force = r.last_defaults;
 	return cfg->diag->errors > errors ? -1 : 0;
 }

@@ -25,8 +25,26 @@ struct config_reading {
 	bool diag_mode;         /* -dD: `.diag` speaks */
 	bool ignore_resolution; /* -dr: servers whose name does not resolve start without address */
 	bool no_getaddrinfo;    /* -dG */
+	bool ipv4_only;         /* -4, dns-accept-family */
+	bool ipv6_only;
 };
 extern struct config_reading config_reading;
+
+/* default-path: from where relative file names count. It holds for the file it stands in and for those read later. */
+enum reader_path_mode {
+	READER_PATH_CURRENT,
+	READER_PATH_CONFIG,
+	READER_PATH_PARENT,
+	READER_PATH_ORIGIN
+};
+struct reader_path {
+	enum reader_path_mode mode;
+	const char *origin; /* READER_PATH_ORIGIN */
+	int back;           /* descriptor of the directory the process is in; -1: it has not been left */
+};
+extern struct reader_path reader_path;
+/* Goes where the mode says for the file of @l. 0, or -1 with the error said. */
+int reader_path_enter(struct cfg_line *l);
 
 /* ---- between the reader's own files ---- */
 

@@ -6,6 +6,7 @@
 #include "log/private.h"
 #include "policy/sample.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 
 struct ext log_ext = { .name = "log", .bytes = sizeof(struct log_proxy_part) };
@@ -20,6 +21,39 @@ static const char http_format[] =
 static const char clf_format[] =
 	"%{+Q}o %{-Q}ci - - [%trg] %r %ST %B \"\" \"\" %cp %ms %ft %b %s %TR %Tw %Tc %Tr %Ta "
 	"%tsc %ac %fc %bc %sc %rc %sq %bq %CC %CS %hrl %hsl";
+
+static const char https_format[] =
+	"%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc "
+	"%sq/%bq %hr %hs %{+Q}r "
+	"%[fc_err]/%[ssl_fc_err,hex]/%[ssl_c_err]/%[ssl_c_ca_err]/%[ssl_fc_is_resumed] "
+	"%[ssl_fc_sni]/%sslv/%sslc";
+static const char tcp_clf_format[] =
+	"%{+Q}o %{-Q}ci - - [%T] \"TCP \" 000 %B \"\" \"\" %cp %ms %ft %b %s %Th %Tw %Tc %Tt %U "
+	"%ts-- %ac %fc %bc %sc %rc %sq %bq \"\" \"\" ";
+
+/* The predefined formats as variables, to be written into formats of the file's own. */
+static const struct {
+	const char *name, *format;
+} format_variables[] = {
+	{ "HAPROXY_HTTP_LOG_FMT", http_format },       { "HAPROXY_HTTPS_LOG_FMT", https_format },
+	{ "HAPROXY_TCP_LOG_FMT", tcp_format },         { "HAPROXY_HTTP_CLF_LOG_FMT", clf_format },
+	{ "HAPROXY_TCP_CLF_LOG_FMT", tcp_clf_format },
+};
+
+static void walk_variables(void (*emit)(void *ctx, const char *kind, const char *name), void *ctx)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(format_variables); i++)
+		emit(ctx, "env", format_variables[i].name);
+}
+
+static void set_format_variables(void)
+{
+	static const struct name_walker walker = { "cfg", walk_variables };
+
+	names_register(&walker);
+	for (size_t i = 0; i < ARRAY_SIZE(format_variables); i++)
+		setenv(format_variables[i].name, format_variables[i].format, 1);
+}
 
 struct log_proxy_part *log_part(const struct proxy *px)
 {
@@ -343,6 +377,7 @@ int log_open_targets(struct config *cfg, struct diag *d)
 
 void log_config_init(void)
 {
+	set_format_variables();
 	log_ext.inherit = part_inherit;
 	ext_register(EXT_PROXY, &log_ext);
 	cfg_register_keywords(keywords, ARRAY_SIZE(keywords));

@@ -298,6 +298,9 @@ void log_targets_open(struct log_target *t, struct diag *d)
 		if (udp_fd[six] < 0)
 			udp_fd[six] = socket(six ? AF_INET6 : AF_INET,
 					     SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		if (udp_fd[six] >= 0 && config && config->global.sndbuf_backend)
+			setsockopt(udp_fd[six], SOL_SOCKET, SO_SNDBUF,
+				   &(int){ (int)config->global.sndbuf_backend }, sizeof(int));
 		if (udp_fd[six] < 0)
 			diag_warning(d, PLACE_NONE, "no socket for log lines over UDP: %s",
 				     strerror(errno));

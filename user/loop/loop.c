@@ -16,6 +16,8 @@
 #define EVENTS_PER_ROUND 256
 
 __thread struct loop *this_loop;
+_Atomic bool loop_busy_polling;
+int loop_events_max = EVENTS_PER_ROUND;
 
 void loop_refresh_clock(struct loop *l)
 {
@@ -168,7 +170,8 @@ int loop_init(struct loop *l, int tid)
 		close(l->epfd);
 		return err;
 	}
-	l->fetched = xzalloc(EVENTS_PER_ROUND * sizeof(*l->fetched));
+	l->events_max = loop_events_max;
+	l->fetched = xzalloc((size_t)l->events_max * sizeof(*l->fetched));
 	l->wheel = xmalloc(sizeof(*l->wheel));
 	loop_refresh_clock(l);
 	wheel_init(l->wheel, l->now_ms);
@@ -199,6 +202,8 @@ static int loop_may_sleep_ms(struct loop *l, int max_wait_ms)
 	wait = wheel_wait_ms(l->wheel, l->now_ms);
 	if (wait < 0 || wait > 60000)
 		wait = 60000;
+	if (wait && l->busy_polls && atomic_load_explicit(&loop_busy_polling, memory_order_relaxed))
+		return 0;
 	if (max_wait_ms >= 0 && wait > max_wait_ms)
 		wait = max_wait_ms;
 	return (int)wait;
@@ -225,7 +230,7 @@ static int loop_poll(struct loop *l, int wait_ms)
 	l->polls++;
 	if (wait_ms == 0) {
 		rcu_quiescent_state();
-		n = epoll_wait(l->epfd, l->fetched, EVENTS_PER_ROUND, 0);
+		n = epoll_wait(l->epfd, l->fetched, l->events_max, 0);
 		loop_refresh_clock(l);
 		l->busy_us += l->now_us - before;
 		loop_account(l);
@@ -239,7 +244,7 @@ static int loop_poll(struct loop *l, int wait_ms)
 	l->busy_us += l->now_us - before;
 	before = l->now_us;
 	rcu_thread_offline();
-	n = epoll_wait(l->epfd, l->fetched, EVENTS_PER_ROUND, wait_ms);
+	n = epoll_wait(l->epfd, l->fetched, l->events_max, wait_ms);
 	rcu_thread_online();
 	atomic_store_explicit(&l->sleeping, 0, memory_order_relaxed);
 	loop_refresh_clock(l);

@@ -89,11 +89,18 @@ struct loop {
 	uint64_t window_us;             /* when it began */
 	_Atomic uint32_t idle_permille; /* of the last full window; any thread reads */
 	uint64_t rounds, polls;
+	int events_max;                     /* room of `fetched` */
+	bool busy_polls;                    /* a worker: obeys loop_busy_polling */
 	void (*each_round)(struct loop *l); /* optional, before sleeping */
 };
 
 /* The loop of the calling thread (NULL outside a loop thread). */
 extern __thread struct loop *this_loop;
+
+/* Workers never sleep (busy-polling); the control thread does. Any thread reads. */
+extern _Atomic bool loop_busy_polling;
+/* How many events a round takes at most. Before loop_init(). */
+extern int loop_events_max;
 
 int loop_init(struct loop *l, int tid);
 void loop_fini(struct loop *l);

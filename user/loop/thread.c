@@ -56,6 +56,7 @@ int threads_start(int workers, void (*on_start)(struct loop *l))
 	start_hook = on_start;
 	for (int i = 0; i < workers; i++) {
 		err = loop_init(&worker_loops[i], i);
+		worker_loops[i].busy_polls = true;
 		if (err)
 			return err;
 	}

@@ -27,6 +27,7 @@ struct config *config_new(struct diag *d)
 	g->stats_timeout_ms = 10000;
 	g->stats_maxconn = 10;
 	g->uid = g->gid = 0;
+	g->unix_uid = g->unix_gid = g->unix_mode = (uint32_t)-1;
 	return cfg;
 }
 

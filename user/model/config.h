@@ -25,13 +25,30 @@ struct global {
 	uint32_t uid, gid;
 	bool daemon, master_worker, quiet, debug;
 	bool zero_warning, set_dumpable, lax_limits; /* lax_limits: `no strict-limits` */
-	uint32_t hard_stop_after_ms;
-	uint32_t bufsize;    /* tune.bufsize, bytes */
-	uint32_t maxrewrite; /* tune.maxrewrite, bytes */
-	uint32_t maxaccept;  /* tune.maxaccept */
+	uint32_t hard_stop_after_ms, grace_ms;
+	uint32_t
+		close_spread_ms; /* close-spread-time; UINT32_MAX: connections are never asked to end */
+	uint32_t fd_hard_limit, thread_hard_limit; /* 0: none */
+	bool prealloc_fd;
+	bool external_check, insecure_fork, insecure_setuid;
+	bool stays_without_worker;     /* master-worker no-exit-on-failure */
+	uint32_t mworker_max_reloads;  /* 0: no limit */
+	bool experimental, deprecated; /* expose-...-directives */
+	bool reject_privileged_ports;  /* harden.reject-privileged-ports.tcp */
+	uint64_t kept_capabilities;    /* setcap: bits by CAP_* number */
+	/* unix-bind: what bind lines of unix sockets say unless they say it themselves */
+	const char *unix_prefix;
+	uint32_t unix_uid, unix_gid, unix_mode; /* -1: unset */
+	uint32_t bufsize;                       /* tune.bufsize, bytes */
+	uint32_t maxrewrite;                    /* tune.maxrewrite, bytes */
+	uint32_t maxaccept;                     /* tune.maxaccept */
 	uint32_t rcvbuf_client, sndbuf_client, rcvbuf_server, sndbuf_server;
-	bool reuseport_per_thread; /* listeners: one socket per thread (else shared) */
-	struct list log_targets;   /* struct log_target (log/log.h) */
+	uint32_t notsent_lowat_client, notsent_lowat_server;
+	uint32_t maxpollevents;          /* 0: the loop's own number */
+	uint32_t sndbuf_backend;         /* of sockets without connection: logs */
+	bool busy_polling, single_queue; /* single_queue: tune.listener.multi-queue off */
+	bool reuseport_per_thread;       /* listeners: one socket per thread (else shared) */
+	struct list log_targets;         /* struct log_target (log/log.h) */
 	const char *log_tag, *log_send_hostname;
 	uint32_t stats_timeout_ms, stats_maxconn;
 	struct list stats_listeners; /* struct bind_conf of `stats socket` (admin) */

@@ -11,6 +11,7 @@
 
 #include "policy/rules_priv.h"
 #include "policy/sample_util.h"
+#include "process/start.h"
 #include "stream/queue.h"
 #include "stream/stream.h"
 
@@ -149,7 +150,7 @@ static bool fetch_pid(const struct smp_arg *args, const struct smp_ctx *ctx, str
 static bool fetch_stopping(const struct smp_arg *args, const struct smp_ctx *ctx,
 			   struct sample *out)
 {
-	return smp_bool(out, sessions_draining());
+	return smp_bool(out, sessions_draining() || process_is_stopping());
 }
 
 /* ---- time and chance ---- */

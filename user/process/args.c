@@ -162,6 +162,12 @@ static int take_nothing(struct args_parser *p)
 	return 0;
 }
 
+static int take_ipv4(struct args_parser *p)
+{
+	config_reading.ipv4_only = true;
+	return 0;
+}
+
 static int take_old_pids(struct args_parser *p)
 {
 	struct args *a = p->a;
@@ -235,8 +241,18 @@ static const struct arg_row rows[] = {
 	{ "-dp", ARG_FLAG, take_nothing, NULL },
 	{ "-dV", ARG_FLAG, take_nothing, NULL },
 	{ "-dM", ARG_JOINED, take_missing, NULL },
-	{ "-de", ARG_FLAG, take_missing, NULL },
-	{ "-dL", ARG_FLAG, take_missing, NULL },
+	{ "-de", ARG_FLAG, take_nothing,
+	  "-de            no effect: epoll is the only poller (as -dp, -dk, -dv)" },
+	{ "-dk", ARG_FLAG, take_nothing, NULL },
+	{ "-dv", ARG_FLAG, take_nothing, NULL },
+	FLAG("-dF", no_splice, "-dF            no fast forwarding: as -dS"),
+	FLAG("-dI", insecure_fork,
+	     "-dI            the process may start others, as 'insecure-fork-wanted'"),
+	FLAG("-dL", dump_libraries, "-dL            list the shared libraries that are loaded"),
+	{ "-dZ", ARG_FLAG, take_nothing,
+	  "-dZ            no effect: there is no zero-copy forwarding beside splice(2)" },
+	{ "-4", ARG_FLAG, take_ipv4,
+	  "-4             names of servers stand for IPv4 addresses only" },
 	{ "-S", ARG_VALUE, take_missing, NULL },
 	{ "-x", ARG_VALUE, take_missing, NULL },
 	FLAG("--version", version, NULL),
@@ -256,7 +272,8 @@ static void walk_options(void (*emit)(void *ctx, const char *kind, const char *n
 {
 	static const char *const environment[] = { "HAPROXY_LOCALPEER", "HAPROXY_CFGFILES",
 						   "HAPROXY_MWORKER",   "HAPROXY_STARTUP_VERSION",
-						   "HAPROXY_BRANCH",    "HAPROXY_VERSION" };
+						   "HAPROXY_BRANCH",    "HAPROXY_VERSION",
+						   "HAPROXY_CLI" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		if (rows[i].take != take_missing)

@@ -28,7 +28,8 @@ struct args {
 	bool master_worker, notify; /* -W; -Ws: also tells systemd */
 	int start_dir; /* descriptor of the directory that the command line was given in */
 	bool debug;    /* -d */
-	bool no_splice, no_reuseport;   /* -dS -dR */
+	bool no_splice, no_reuseport;   /* -dS -dF -dR */
+	bool insecure_fork, dump_libraries; /* -dI -dL */
 	bool zero_warning;              /* -dW */
 	bool help, version, build_info; /* -h; -v; -vv */
 };

@@ -5,8 +5,10 @@
 #include "process/limits.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "loop/thread.h"
 #include "model/server.h"
@@ -57,13 +59,14 @@ static uint64_t maxconn_for(const struct config *cfg, uint64_t descriptors)
 
 int limits_workers(const struct config *cfg)
 {
+	uint32_t n = cfg->global.nbthread, most = cfg->global.thread_hard_limit;
 	cpu_set_t set;
-	int n;
 
-	if (cfg->global.nbthread)
-		return (int)cfg->global.nbthread;
-	n = sched_getaffinity(0, sizeof(set), &set) ? 1 : CPU_COUNT(&set);
-	return n > MAX_WORKERS ? MAX_WORKERS : n;
+	if (!n)
+		n = sched_getaffinity(0, sizeof(set), &set) ? 1 : CPU_COUNT(&set);
+	if (most && n > most)
+		n = most;
+	return n > MAX_WORKERS ? MAX_WORKERS : (int)n;
 }
 
 /* Raises the soft limit, and the hard one where the process may. 0, or -errno with what can be had in *got. */
@@ -104,6 +107,26 @@ static int limit_memory(const struct args *a, struct diag *d)
 	return -1;
 }
 
+/* The soft limit, which more descriptors than asked for must not be above. */
+static void lower_descriptors(uint64_t most)
+{
+	struct rlimit now;
+
+	if (getrlimit(RLIMIT_NOFILE, &now) || now.rlim_cur <= most)
+		return;
+	now.rlim_cur = most;
+	setrlimit(RLIMIT_NOFILE, &now);
+}
+
+/* The kernel makes the table of descriptors grow for the highest one, and never smaller again. */
+static void preallocate(uint64_t limit)
+{
+	int fd = limit > 3 && limit <= INT32_MAX ? fcntl(0, F_DUPFD_CLOEXEC, (int)limit - 1) : -1;
+
+	if (fd >= 0)
+		close(fd);
+}
+
 int limits_apply(struct config *cfg, const struct args *a, struct diag *d)
 {
 	struct global *g = &cfg->global;
@@ -113,9 +136,21 @@ int limits_apply(struct config *cfg, const struct args *a, struct diag *d)
 	if (limit_memory(a, d))
 		return -1;
 	getrlimit(RLIMIT_NOFILE, &now);
+	got = g->ulimit_n ? g->ulimit_n : now.rlim_max;
+	if (g->fd_hard_limit && got > g->fd_hard_limit)
+		got = g->fd_hard_limit;
 	if (!g->maxconn)
-		g->maxconn = (uint32_t)maxconn_for(cfg, g->ulimit_n ? g->ulimit_n : now.rlim_max);
+		g->maxconn = (uint32_t)maxconn_for(cfg, got);
 	want = limits_descriptors_needed(cfg, g->maxconn);
+	if (g->fd_hard_limit && want > g->fd_hard_limit && !g->ulimit_n) {
+		diag_warning(d, PLACE_NONE,
+			     "maxconn %u needs %llu descriptors, 'fd-hard-limit' allows %u: "
+			     "maxconn is %llu now",
+			     g->maxconn, (unsigned long long)want, g->fd_hard_limit,
+			     (unsigned long long)maxconn_for(cfg, g->fd_hard_limit));
+		g->maxconn = (uint32_t)maxconn_for(cfg, g->fd_hard_limit);
+		want = g->fd_hard_limit;
+	}
 	if (g->ulimit_n) {
 		if (g->ulimit_n < want)
 			diag_warning(d, PLACE_NONE,
@@ -125,8 +160,13 @@ int limits_apply(struct config *cfg, const struct args *a, struct diag *d)
 				     g->ulimit_n, g->maxconn, (unsigned long long)want);
 		want = g->ulimit_n;
 	}
-	if (!raise_descriptors(want, &got))
+	if (g->fd_hard_limit)
+		lower_descriptors(g->fd_hard_limit);
+	if (!raise_descriptors(want, &got)) {
+		if (g->prealloc_fd)
+			preallocate(got);
 		return 0;
+	}
 	if (!g->maxconn_set && !g->ulimit_n) { /* nobody asked for a number: take what there is */
 		g->maxconn = (uint32_t)maxconn_for(cfg, got);
 		return 0;

@@ -14,13 +14,14 @@
 #include "base/strbuf.h"
 #include "loop/thread.h"
 #include "model/server.h"
+#include "process/affinity.h"
 #include "process/background.h"
 #include "process/master.h"
 #include "process/signals.h"
 
-static int end_signal; /* what ends the process; 0: an orderly end */
-static bool stopping, ending;
-static struct timer quiet_timer, hard_stop_timer;
+static int end_signal;                /* what ends the process; 0: an orderly end */
+static _Atomic bool stopping, ending; /* any thread asks */
+static struct timer quiet_timer, hard_stop_timer, grace_timer;
 
 #define QUIET_CHECK_MS 20 /* how often a soft stop looks whether everything has ended */
 
@@ -111,14 +112,11 @@ static void say_stopped(const struct proxy *px)
 	strbuf_fini(&b);
 }
 
-void process_soft_stop(void)
+static void begin_soft_stop(void)
 {
 	struct start_hooks *h;
 	struct proxy *px;
 
-	if (stopping || ending)
-		return;
-	stopping = true;
 	for_each_hook(h, soft_stop) h->soft_stop();
 	list_for_each_entry(px, &config->proxies, node) {
 		atomic_store(&px->stopped, true);
@@ -128,6 +126,25 @@ void process_soft_stop(void)
 		timer_set(&control_loop, &hard_stop_timer,
 			  control_loop.now_ms + config->global.hard_stop_after_ms);
 	timer_set(&control_loop, &quiet_timer, control_loop.now_ms + 1);
+}
+
+static void on_grace_end(struct timer *t)
+{
+	if (!ending)
+		begin_soft_stop();
+}
+
+void process_soft_stop(void)
+{
+	if (stopping || ending)
+		return;
+	stopping = true;
+	atomic_store(&loop_busy_polling, false);
+	if (config->global.grace_ms)
+		timer_set(&control_loop, &grace_timer,
+			  control_loop.now_ms + config->global.grace_ms);
+	else
+		begin_soft_stop();
 }
 
 bool process_is_stopping(void)
@@ -248,6 +265,7 @@ static void start_worker(struct loop *l)
 {
 	struct start_hooks *h;
 
+	affinity_apply_worker(l->tid);
 	for_each_hook(h, worker_start) h->worker_start(l);
 }
 
@@ -268,6 +286,10 @@ int run(void (*when_ready)(const struct args *a), const struct args *a)
 	loop_refresh_clock(&control_loop);
 	timer_init(&quiet_timer, on_quiet_timer);
 	timer_init(&hard_stop_timer, on_hard_stop);
+	timer_init(&grace_timer, on_grace_end);
+	atomic_store(&loop_busy_polling, config->global.busy_polling);
+	if (config->global.maxpollevents)
+		loop_events_max = (int)config->global.maxpollevents;
 	err = signals_start(on_signal);
 	if (err)
 		return cannot_start("signals", err);

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <signal.h>
@@ -21,6 +22,7 @@
 #include "log/log.h"
 #include "loop/thread.h"
 #include "model/server.h"
+#include "process/affinity.h"
 #include "process/args.h"
 #include "process/background.h"
 #include "process/limits.h"
@@ -144,6 +146,49 @@ static void set_environment(const struct args *a)
 	strbuf_fini(&files);
 }
 
+/* HAPROXY_CLI: the stats sockets, for programs that the process starts. */
+static void set_socket_environment(const struct config *cfg)
+{
+	struct strbuf all = STRBUF_INIT;
+	const struct bind_conf *b;
+	const struct bind_address *a;
+	char buf[ADDR_TEXT_MAX];
+
+	list_for_each_entry(b, &cfg->global.stats_listeners, node)
+		list_for_each_entry(a, &b->addresses, node) {
+			strbuf_adds(&all, all.n ? ";" : "");
+			if (a->path)
+				strbuf_addf(&all, "%s@%s", a->is_abstract ? "abns" : "unix",
+					    a->path + a->is_abstract);
+			else if (a->fd >= 0)
+				strbuf_addf(&all, "fd@%d", a->fd);
+			else
+				strbuf_addf(&all, "%s@%s",
+					    a->addr.family == ADDR_IP6 ? "ipv6" : "ipv4",
+					    addr_text(&a->addr, buf, sizeof(buf)));
+		}
+	if (all.n)
+		setenv("HAPROXY_CLI", strbuf_z(&all), 1);
+	strbuf_fini(&all);
+}
+
+static int print_library(struct dl_phdr_info *info, size_t size, void *arg)
+{
+	char self[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+
+	if (*info->dlpi_name == '/')
+		puts(info->dlpi_name);
+	else if (!*info->dlpi_name && n > 0)
+		printf("%.*s\n", (int)n, self);
+	return 0;
+}
+
+static void dump_libraries(void)
+{
+	dl_iterate_phdr(print_library, NULL);
+}
+
 /* What the command line says wins over the file. */
 static void apply_args(struct config *cfg, const struct args *a)
 {
@@ -172,6 +217,7 @@ static void apply_args(struct config *cfg, const struct args *a)
 	g->quiet = (g->quiet || a->quiet) && !a->verbose;
 	g->zero_warning |= a->zero_warning;
 	g->no_splice |= a->no_splice;
+	g->insecure_fork |= a->insecure_fork;
 	if (a->no_reuseport)
 		g->no_reuseport = true;
 	cfg->files = a->files;
@@ -193,6 +239,7 @@ static int read_configuration(struct config *cfg, const struct args *a)
 	for (int i = 0; i < a->nfiles; i++)
 		config_read(cfg, a->files[i]);
 	apply_args(cfg, a);
+	affinity_apply_process();
 	worker_count = limits_workers(cfg);
 	config_finish(cfg);
 	if (cfg->diag->errors)
@@ -306,6 +353,7 @@ int lbd_main(int argc, char **argv)
 
 	coverage_hold();
 	args_init();
+	affinity_init();
 	if (args_parse(&args, argc, argv))
 		return EXIT_ERROR;
 	rc = answer_and_end(&args);
@@ -327,6 +375,9 @@ int lbd_main(int argc, char **argv)
 			args.program, diag.errors, diag.errors == 1 ? "" : "s");
 		return EXIT_ERROR;
 	}
+	set_socket_environment(config);
+	if (args.dump_libraries)
+		dump_libraries();
 	if (args.check)
 		return finish_check(config, &args, warnings);
 	signals_block();

@@ -8,6 +8,7 @@
 #include "stream/ends.h"
 #include "stream/init.h"
 #include "stream/listener.h"
+#include "stream/process_rate.h"
 #include "stream/session.h"
 #include "stream/source.h"
 #include "stream/splice.h"
@@ -54,6 +55,7 @@ void stream_module_init(void)
 	tcp_init();
 	upstream_init();
 	listener_bind_init();
+	process_rate_init();
 	splice_init();
 	source_init();
 	stream_keywords_init();

@@ -11,6 +11,7 @@
 #include "log/log.h"
 #include "model/config.h"
 #include "stream/listener.h"
+#include "stream/process_rate.h"
 #include "stream/session_new.h"
 #include "stream/steering.h"
 #include <errno.h>
@@ -229,7 +230,7 @@ static int lighter_worker(void)
 	uint32_t mine, least = UINT32_MAX;
 	int best = -1;
 
-	if (worker_count == 1)
+	if (worker_count == 1 || config->global.single_queue)
 		return -1;
 	mine = atomic_load_explicit(&worker_loads[this_loop->tid].sessions, memory_order_relaxed);
 	for (int i = 0; i < worker_count; i++) {
@@ -263,6 +264,30 @@ static void dispatch(struct listener *l, int fd, const struct addr *src)
 
 /* ---- accepting ---- */
 
+static bool is_tls(const struct listener *l)
+{
+	return l->bind->setup.xprt && !l->bind->setup.xprt->raw;
+}
+
+static void note_rates(const struct listener *l)
+{
+	process_rate_note(RATE_CONN, this_loop->now_us);
+	if (is_tls(l))
+		process_rate_note(RATE_SSL, this_loop->now_us);
+}
+
+/* Accepted and not wanted; accept_one()'s answer, with the count given back. */
+static int reject(struct listener *l, int fd)
+{
+	struct linger now = { 1, 0 };
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	close(fd);
+	count_add(&l->px->fe_count[this_loop->tid].denied_conn, 1);
+	listener_uncount(l);
+	return 1;
+}
+
 /* 1: one more; 0: none waiting; -errno: no descriptor or memory. The caller has counted it. */
 static int accept_one(struct listener *l)
 {
@@ -280,6 +305,10 @@ static int accept_one(struct listener *l)
 		memset(&src, 0, sizeof(src));
 		src.family = ADDR_UNIX;
 	}
+	if (atomic_load_explicit(&process_limits_on, memory_order_relaxed))
+		note_rates(l);
+	if (config->global.reject_privileged_ports && src.port && src.port < 1024)
+		return reject(l, fd);
 	dispatch(l, fd, &src);
 	return 1;
 }
@@ -311,6 +340,8 @@ static void tap_on_event(struct io *io, uint32_t ep)
 			return;
 		}
 		wait_ms = rate_wait_ms(l);
+		if (!wait_ms && atomic_load_explicit(&process_limits_on, memory_order_relaxed))
+			wait_ms = process_rates_wait_ms(this_loop->now_us, is_tls(l));
 		r = wait_ms ? 0 : accept_one(l);
 		if (r == 1) {
 			note_max(&l->px->fe_conns_max,

@@ -101,6 +101,8 @@ static int job_options(struct bind_job *j, int fd)
 		{ IPPROTO_TCP, TCP_FASTOPEN, b->tfo ? DEFAULT_BACKLOG : 0, "tfo" },
 		{ IPPROTO_TCP, TCP_MAXSEG, (int)b->mss, "mss" },
 		{ IPPROTO_TCP, TCP_USER_TIMEOUT, (int)b->tcp_ut_ms, "tcp-ut" },
+		{ IPPROTO_TCP, TCP_NOTSENT_LOWAT, (int)g->notsent_lowat_client,
+		  "tune.notsent-lowat.client" },
 		{ IPPROTO_TCP, TCP_NODELAY, 1, "no delay" }, /* inherited by accepted sockets */
 	};
 	int v6only = b->v6only, one = 1;

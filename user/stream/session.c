@@ -10,6 +10,7 @@
 #include "log/log.h"
 #include "policy/rules.h"
 #include "policy/vars.h"
+#include "stream/process_rate.h"
 #include "stream/session_new.h"
 #include "stream/stream.h"
 #include <netinet/tcp.h>
@@ -179,6 +180,8 @@ static void session_start(struct session *s)
 		return;
 	}
 	count_add(&c->cum_sess, 1);
+	if (atomic_load_explicit(&process_limits_on, memory_order_relaxed))
+		process_rate_note(RATE_SESS, this_loop->now_us);
 	rate_note(&c->sess_sec, &c->sess_cur, &c->sess_prev, &c->sess_max,
 		  this_loop->now_ms / 1000);
 	s->proto->start(s);

@@ -43,16 +43,19 @@ static int set_int(int fd, int level, int name, int v)
 	return setsockopt(fd, level, name, &v, sizeof(v)) < 0 ? -errno : 0;
 }
 
-/* tune.rcvbuf.server, tune.sndbuf.server: before connect(), so that the window scale follows. */
+/* tune.rcvbuf.server, tune.sndbuf.server, tune.notsent-lowat.server: before connect(), so that the window scale follows. */
 static void size_buffers(int fd)
 {
 	int rcv = config ? (int)config->global.rcvbuf_server : 0;
 	int snd = config ? (int)config->global.sndbuf_server : 0;
+	int lowat = config ? (int)config->global.notsent_lowat_server : 0;
 
 	if (rcv)
 		set_int(fd, SOL_SOCKET, SO_RCVBUF, rcv);
 	if (snd)
 		set_int(fd, SOL_SOCKET, SO_SNDBUF, snd);
+	if (lowat)
+		set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, lowat);
 }
 
 static void set_options(int fd, const struct conn_options *o)
