@@ -16,6 +16,7 @@
 
 #include "base/strbuf.h"
 #include "config/condition.h"
+#include "config/dump.h"
 #include "config/lexer.h"
 #include "config/registry.h"
 
@@ -137,8 +138,11 @@ static void read_line(struct reader *r, struct cond_stack *conds, struct slice r
 		return;
 	if (condition_skips(conds))
 		return;
-	if (reader_open_section(r))
+	if (reader_open_section(r)) {
+		dump_line(l, true);
 		return;
+	}
+	dump_line(l, false);
 	reader_section_line(r);
 }
 

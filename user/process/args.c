@@ -12,6 +12,7 @@
 
 #include "base/units.h"
 #include "base/arena.h"
+#include "config/dump.h"
 #include "config/keyword.h"
 #include "config/reader.h"
 
@@ -162,6 +163,17 @@ static int take_nothing(struct args_parser *p)
 	return 0;
 }
 
+/* -dC, -dC<key>: a key other than 0 hides names. */
+static int take_config_dump(struct args_parser *p)
+{
+	int64_t key = 0;
+
+	if (*p->value && parse_i64(slice_z(p->value), 0, UINT32_MAX, &key))
+		return complain(p, "a key is a number from 0 to 4294967295");
+	dump_begin((uint32_t)key);
+	return 0;
+}
+
 static int take_ipv4(struct args_parser *p)
 {
 	config_reading.ipv4_only = true;
@@ -229,6 +241,9 @@ static const struct arg_row rows[] = {
 	{ "-dK", ARG_JOINED, take_dump,
 	  "-dK<class,...> list what is implemented: all, acl, cfg, cli, cnv, flt, smp, svc; "
 	  "-dKtsv: kind<TAB>name" },
+	{ "-dC", ARG_JOINED, take_config_dump,
+	  "-dC[key]       print the configuration as it was read; with a key (a number) names, "
+	  "addresses and secrets are hashed" },
 	{ "-dD", ARG_FLAG, take_diag, "-dD            diagnostics: '.diag' lines speak" },
 	{ "-dG", ARG_FLAG, take_no_getaddrinfo, "-dG            do not look names up" },
 	{ "-dr", ARG_FLAG, take_ignore_resolution,

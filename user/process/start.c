@@ -16,6 +16,7 @@
 
 #include "base/strbuf.h"
 #include "config/condition.h"
+#include "config/dump.h"
 #include "config/reader.h"
 #include "config/registry.h"
 #include "config/version.h"
@@ -261,12 +262,14 @@ static void print_messages(const struct config *cfg)
 
 static int finish_check(struct config *cfg, const struct args *a, int warnings)
 {
+	FILE *to = dump_is_on() ? stderr : stdout; /* a dump stands alone */
 	struct start_hooks *h;
 
 	if (!has_listener(cfg)) {
 		if (!cfg->global.quiet)
-			puts("Configuration file has no error but will not start (no listener) => "
-			     "exit(2).");
+			fputs("Configuration file has no error but will not start (no listener) => "
+			      "exit(2).\n",
+			      to);
 		return EXIT_NO_LISTENER;
 	}
 	if (cfg->global.quiet)
@@ -276,8 +279,8 @@ static int finish_check(struct config *cfg, const struct args *a, int warnings)
 			if (h->describe)
 				h->describe(cfg);
 	if (warnings)
-		puts("Warnings were found.");
-	puts("Configuration file is valid");
+		fputs("Warnings were found.\n", to);
+	fputs("Configuration file is valid\n", to);
 	return EXIT_FINE;
 }
 
@@ -375,6 +378,7 @@ int lbd_main(int argc, char **argv)
 			args.program, diag.errors, diag.errors == 1 ? "" : "s");
 		return EXIT_ERROR;
 	}
+	dump_print(stdout);
 	set_socket_environment(config);
 	if (args.dump_libraries)
 		dump_libraries();
