@@ -52,11 +52,13 @@ static bool fetch_part(const struct smp_arg *args, const struct smp_ctx *ctx, st
 	return smp_str(out, args[SMP_MAX_ARGS - 1].i == AUTH_USER ? user : password);
 }
 
-/* "Basic", "Bearer": the header's first word; with @rest what follows it. */
-static bool scheme(const struct smp_ctx *ctx, struct slice *word, struct slice *rest)
+/* "Basic", "Bearer": the first word of Authorization, or of the header that args[0] names; @rest: what follows it. */
+static bool scheme(const struct smp_arg *args, const struct smp_ctx *ctx, struct slice *word,
+		   struct slice *rest)
 {
 	struct http_txn *t = http_txn_ctx(ctx);
-	struct http_hdr *h = t ? http_hdr_find_id(&t->req, HDR_AUTHORIZATION) : NULL;
+	enum http_hdr_id id = args[0].s.n ? (enum http_hdr_id)args[0].i : HDR_AUTHORIZATION;
+	struct http_hdr *h = t ? http_hdr_find(&t->req, id, args[0].s, NULL) : NULL;
 	ptrdiff_t blank;
 
 	if (!h)
@@ -74,14 +76,14 @@ static bool fetch_type(const struct smp_arg *args, const struct smp_ctx *ctx, st
 {
 	struct slice word, rest;
 
-	return scheme(ctx, &word, &rest) && smp_str(out, word);
+	return scheme(args, ctx, &word, &rest) && smp_str(out, word);
 }
 
 static bool fetch_bearer(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
 {
 	struct slice word, rest;
 
-	return scheme(ctx, &word, &rest) && slice_eq_case(word, SLICE("bearer")) &&
+	return scheme(args, ctx, &word, &rest) && slice_eq_case(word, SLICE("bearer")) &&
 	       smp_str(out, rest);
 }
 
@@ -101,8 +103,8 @@ static const struct fetch_row rows[] = {
 	  .help = "The password, not checked." },
 	{ AUTH("http_auth_type", SMP_STR, fetch_type),
 	  .help = "How it authenticates: Basic, Bearer ..." },
-	{ AUTH("http_auth_bearer", SMP_STR, fetch_bearer),
-	  .help = "The token of a bearer authentication." },
+	{ AUTH("http_auth_bearer", SMP_STR, fetch_bearer), .max_args = 1, .args = { ARG_STR },
+	  .check = http_check_header_name, .help = "The token of a bearer authentication." },
 };
 
 static const struct acl_keyword keywords[] = {

@@ -20,7 +20,7 @@ static struct http_msg *side_msg(const struct smp_arg *args, const struct smp_ct
 }
 
 /* Parse time: the name in lower case, and its number. */
-static int check_hdr(struct cfg_line *l, int word, struct smp_arg *args)
+int http_check_header_name(struct cfg_line *l, int word, struct smp_arg *args)
 {
 	struct slice name = args[0].s;
 	char *z;
@@ -237,8 +237,8 @@ static bool fetch_all(const struct smp_arg *args, const struct smp_ctx *ctx, str
 #define HDR(n, t, fn, side, bits)                                                          \
 	.name = n, .kind = "fetch-L7", .out = t, .fetch = fn, .priv = side, .where = bits, \
 	.kernel = KERNEL_HTTP
-#define NAME_OCC .max_args = 2, .args = { ARG_STR, ARG_INT }, .check = check_hdr
-#define NAME     .max_args = 1, .args = { ARG_STR }, .check = check_hdr
+#define NAME_OCC .max_args = 2, .args = { ARG_STR, ARG_INT }, .check = http_check_header_name
+#define NAME     .max_args = 1, .args = { ARG_STR }, .check = http_check_header_name
 #define REQ      SMP_W_REQ_HTTP
 #define RSP      SMP_W_RSP_HTTP
 #define BOTH     SMP_W_REQ_HTTP | SMP_W_RSP_HTTP

@@ -246,8 +246,10 @@ static bool fetch_captured(const struct smp_arg *args, const struct smp_ctx *ctx
 #define L6(n, t, fn) .name = n, .kind = "fetch-L6", .out = t, .fetch = fn, .kernel = KERNEL_HTTP
 #define REQUEST      .where = SMP_W_REQ_HTTP
 #define EITHER       .where = SMP_W_REQ_HTTP | SMP_W_RSP_HTTP
-#define RESPONSE     .where = SMP_W_RSP_HTTP
-#define PARAM_ARGS   .max_args = 2, .args = { ARG_STR, ARG_STR }
+/* kept for the log line, too */
+#define CAPTURED   .where = SMP_W_REQ_HTTP | SMP_W_RSP_HTTP | SMP_W_LOG
+#define RESPONSE   .where = SMP_W_RSP_HTTP
+#define PARAM_ARGS .max_args = 2, .args = { ARG_STR, ARG_STR }
 
 static const struct fetch_row rows[] = {
 	{ L7("method", SMP_METH, fetch_method), EITHER, .help = "The request's method." },
@@ -279,11 +281,11 @@ static const struct fetch_row rows[] = {
 	{ L7("req_ver", SMP_STR, fetch_req_ver), REQUEST, .help = "Older name of req.ver." },
 	{ L7("res.ver", SMP_STR, fetch_res_ver), RESPONSE, .help = "The response's version." },
 	{ L7("resp_ver", SMP_STR, fetch_res_ver), RESPONSE, .help = "Older name of res.ver." },
-	{ L7("capture.req.method", SMP_STR, fetch_captured), EITHER, .priv = WORD_METHOD,
+	{ L7("capture.req.method", SMP_STR, fetch_captured), CAPTURED, .priv = WORD_METHOD,
 	  .help = "The request's method, also in responses." },
-	{ L7("capture.req.uri", SMP_STR, fetch_captured), EITHER, .priv = WORD_URI,
+	{ L7("capture.req.uri", SMP_STR, fetch_captured), CAPTURED, .priv = WORD_URI,
 	  .help = "The request's path and query, also in responses." },
-	{ L7("capture.req.ver", SMP_STR, fetch_captured), EITHER, .priv = WORD_VERSION,
+	{ L7("capture.req.ver", SMP_STR, fetch_captured), CAPTURED, .priv = WORD_VERSION,
 	  .help = "HTTP/1.0 or HTTP/1.1, also in responses." },
 	{ L7("status", SMP_INT, fetch_status), RESPONSE, .help = "The response's status." },
 	{ L7("http_first_req", SMP_BOOL, fetch_first_req), EITHER,

@@ -30,4 +30,7 @@ void http_actions_line_register(void);
 void http_actions_reply_register(void);
 void http_actions_redirect_register(void);
 
+/* For fetch_row.check: args[0].s is a header's name: in lower case, args[0].i its number (enum http_hdr_id). */
+int http_check_header_name(struct cfg_line *l, int word, struct smp_arg *args);
+
 #endif
