@@ -14,6 +14,7 @@
 #include "http/conf.h"
 #include "log/log.h"
 #include "policy/http_policy.h"
+#include "policy/pattern_ref.h"
 #include "policy/rules.h"
 #include "process/start.h"
 #include "stats_page.h"
@@ -32,6 +33,7 @@ int main(int argc, char **argv)
 	/* the operator's side: logs are open before anything can happen */
 	log_init();
 	admin_init();
+	pattern_cli_init();
 
 	/* connections and streams */
 	stream_module_init();

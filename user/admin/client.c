@@ -15,8 +15,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define OUT_HIGH 65536 /* a dump pauses above */
-#define IN_MAX   (1 << 20)
+#define OUT_HIGH    65536 /* a dump pauses above */
+#define IN_MAX      (1 << 20)
+#define PAYLOAD_MAX (64u << 20) /* some million entries of a map */
+#define READ_ONCE   (256 << 10)
 
 struct list admin_clients = LIST_INIT(admin_clients);
 uint32_t admin_nclients;
@@ -141,26 +143,48 @@ static void command_start(struct cli_client *c, struct slice payload)
 	command_step(c);
 }
 
-/* The end of the first line in `in`, with its payload when it asks for one ("<<"); NULL: not complete. */
+/* Does the line of @n bytes end in "<<", a word of its own? Returns its length without that, or -1. */
+static ptrdiff_t payload_asked(const char *line, size_t n)
+{
+	while (n && (line[n - 1] == ' ' || line[n - 1] == '\r'))
+		n--;
+	if (n < 2 || memcmp(line + n - 2, "<<", 2) != 0 || (n > 2 && line[n - 3] != ' '))
+		return -1;
+	return (ptrdiff_t)n - 2;
+}
+
+/* A prompt for one more line of the payload. */
+static void payload_prompt(struct cli_client *c)
+{
+	if (c->prompt)
+		strbuf_adds(&c->out, "+ ");
+}
+
+/* The end of the first line in `in`, with its payload when it asks for one ("<<"); NULL: not complete. Every byte is
+ * looked at once, however many pieces it comes in. */
 static char *line_end(struct cli_client *c, struct slice *payload)
 {
-	char *nl = c->in.n ? memchr(c->in.p, '\n', c->in.n) : NULL, *end;
-	size_t n;
+	char *nl;
 
 	*payload = SLICE_NONE;
-	if (!nl)
-		return NULL;
-	n = (size_t)(nl - c->in.p);
-	while (n && (c->in.p[n - 1] == ' ' || c->in.p[n - 1] == '\r'))
-		n--;
-	if (n < 2 || memcmp(c->in.p + n - 2, "<<", 2) != 0 || (n > 2 && c->in.p[n - 3] != ' '))
-		return nl;
-	end = nl[1] == '\n' ? nl : strstr(nl + 1, "\n\n");
-	if (!end)
-		return NULL;
-	*payload = slice_make(nl + 1, end > nl ? (size_t)(end - nl) : 0);
-	c->in.p[n - 2] = 0;
-	return end + 1;
+	while (c->in.n > c->scanned &&
+	       (nl = memchr(c->in.p + c->scanned, '\n', c->in.n - c->scanned))) {
+		size_t n = (size_t)(nl - c->in.p) - c->scanned;
+		ptrdiff_t words = c->payload_at ? 0 : payload_asked(c->in.p, n);
+
+		if (!c->payload_at && words < 0)
+			return nl;
+		if (!c->payload_at) {
+			c->in.p[words] = 0;
+			c->payload_at = (size_t)(nl - c->in.p) + 1;
+		} else if (n == 0 || (n == 1 && nl[-1] == '\r')) {
+			*payload = slice_make(c->in.p + c->payload_at, c->scanned - c->payload_at);
+			return nl;
+		}
+		c->scanned = (size_t)(nl - c->in.p) + 1;
+		payload_prompt(c);
+	}
+	return NULL;
 }
 
 /* Takes the next line out of `in`; false: none is complete. `line` holds it with the payload behind its NUL. */
@@ -182,13 +206,12 @@ static bool line_take(struct cli_client *c, struct slice *payload)
 	if (payload->p)
 		payload->p = c->line + (payload->p - c->in.p);
 	strbuf_drop(&c->in, n + 1);
+	c->scanned = c->payload_at = 0;
 	return true;
 }
 
 static void client_run(struct cli_client *c)
 {
-	struct slice payload;
-
 	while (!c->quit && c->out.n - c->sent < OUT_HIGH) {
 		if (c->running) {
 			if (c->later)
@@ -198,9 +221,8 @@ static void client_run(struct cli_client *c)
 				return;
 			continue;
 		}
-		payload = SLICE_NONE;
 		if (!c->rest) {
-			if (!line_take(c, &payload)) {
+			if (!line_take(c, &c->payload)) {
 				/* Without a prompt the end of the line is the end of the conversation. */
 				c->quit |= c->eof || (c->line && !c->prompt);
 				return;
@@ -208,7 +230,7 @@ static void client_run(struct cli_client *c)
 			c->rest = c->line;
 		}
 		c->rest = split_words(c, c->rest);
-		command_start(c, payload);
+		command_start(c, c->rest ? SLICE_NONE : c->payload); /* of the line's last */
 	}
 }
 
@@ -235,41 +257,45 @@ static bool client_send(struct cli_client *c)
 	return true;
 }
 
-static void client_work(struct task *t)
-{
-	struct cli_client *c = container_of(t, struct cli_client, task);
-
-	client_run(c);
-	if (!client_send(c) || (c->quit && !c->out.n)) {
-		client_free(c);
-		return;
-	}
-	if (!c->out.n && c->running && !c->later)
-		task_wake(&control_loop, &c->task);
-}
-
+/* At most READ_ONCE bytes, so that a client that sends megabytes holds nobody up; `readable`: there is more. */
 static void client_read(struct cli_client *c)
 {
 	char buf[16384];
 
-	while (!c->eof) {
+	for (size_t got = 0; c->readable && !c->eof && got < READ_ONCE;) {
 		ssize_t r = recv(c->io.fd, buf, sizeof(buf), MSG_DONTWAIT);
 
 		if (r < 0 && errno == EINTR)
 			continue;
 		if (r < 0 && errno == EAGAIN)
-			return;
-		if (r <= 0) {
+			c->readable = false;
+		else if (r <= 0)
 			c->eof = true;
+		if (r <= 0)
 			return;
-		}
 		strbuf_add(&c->in, buf, (size_t)r);
+		got += (size_t)r;
 		touch(c);
-		if (c->in.n > IN_MAX || c->in.oom) {
+		if (c->in.n > (c->payload_at ? PAYLOAD_MAX : IN_MAX) || c->in.oom) {
 			c->eof = c->quit = true;
 			return;
 		}
 	}
+}
+
+static void client_work(struct task *t)
+{
+	struct cli_client *c = container_of(t, struct cli_client, task);
+
+	if (!c->running) /* what follows a long command can wait in the socket */
+		client_read(c);
+	client_run(c);
+	if (!client_send(c) || (c->quit && !c->out.n)) {
+		client_free(c);
+		return;
+	}
+	if (!c->out.n && ((c->running && !c->later) || (c->readable && !c->eof)))
+		task_wake(&control_loop, &c->task);
 }
 
 static void on_event(struct io *io, uint32_t ep)
@@ -280,7 +306,7 @@ static void on_event(struct io *io, uint32_t ep)
 		client_free(c);
 		return;
 	}
-	client_read(c);
+	c->readable = true;
 	task_wake(&control_loop, &c->task);
 }
 

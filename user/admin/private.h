@@ -20,18 +20,22 @@ struct cli_client {
 	struct strbuf in;  /* read and not yet split */
 	struct strbuf out; /* reply not yet sent, from `sent` on */
 	size_t sent;
+	size_t scanned,
+		payload_at; /* in `in`: looked at so far; where the payload begins, 0: none is open */
 	int level;
 	uint32_t timeout_ms;
-	bool prompt;  /* interactive */
-	bool eof;     /* the client has shut its side */
-	bool quit;    /* close once everything is sent */
-	bool running; /* req is under way (CLI_MORE or CLI_LATER) */
+	bool prompt;   /* interactive */
+	bool readable; /* it may have sent more */
+	bool eof;      /* the client has shut its side */
+	bool quit;     /* close once everything is sent */
+	bool running;  /* req is under way (CLI_MORE or CLI_LATER) */
 	bool later;
 	bool dead; /* went away while CLI_LATER is open */
 	struct cli_request req;
 	const struct cli_command *command;
-	char *line; /* the line under work; words point into it */
-	char *rest; /* what stands behind the ';' in it, NULL: nothing */
+	struct slice payload; /* of the line under work */
+	char *line;           /* the line under work; words point into it */
+	char *rest;           /* what stands behind the ';' in it, NULL: nothing */
 	char *words[64];
 };
 

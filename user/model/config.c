@@ -19,6 +19,7 @@ struct config *config_new(struct diag *d)
 	arena_init(&cfg->arena, 256 * 1024);
 	list_init(&cfg->proxies);
 	list_init(&cfg->defaults);
+	list_init(&cfg->pattern_refs);
 	list_init(&g->log_targets);
 	list_init(&g->stats_listeners);
 	cfg->diag = d;

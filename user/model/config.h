@@ -68,6 +68,7 @@ struct config {
 	struct global global;
 	struct list proxies;  /* struct proxy, in file order, without defaults sections */
 	struct list defaults; /* struct proxy used as `defaults`, in file order */
+	struct list pattern_refs; /* struct pat_ref (policy/pattern_ref.h) */
 	int next_proxy_id;
 	struct proxy *by_name[CONFIG_NAME_BUCKETS]; /* chains through proxy.name_next */
 	const char **files;                         /* as given by -f, NULL-terminated */

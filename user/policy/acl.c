@@ -6,9 +6,11 @@
 #include <ctype.h>
 #include <stdio.h>
 
-#include "model/proxy.h"
 #include "base/coverage.h"
+#include "base/units.h"
+#include "model/proxy.h"
 #include "policy/cond.h"
+#include "policy/pattern_ref.h"
 
 /* ---- flags: "-i -f FILE -m beg -n -M -u ID --" ---- */
 
@@ -17,7 +19,8 @@ struct test_words {
 	int at, end; /* words not read yet */
 	struct acl_test *test;
 	struct pattern_words p;
-	bool map, file_seen;
+	bool map;
+	int id; /* of -u; -1: none */
 };
 
 static const char *word(const struct test_words *w)
@@ -45,7 +48,7 @@ static int flag_match(struct test_words *w)
 			"unknown matching method '%s'; there are found, bool, int, ip, bin, "
 			"len, str, beg, sub, dir, dom, end and reg",
 			w->l->words[w->at + 1].z);
-	if (w->test->patterns.n || w->file_seen)
+	if (w->test->patterns.n || w->test->nfiles)
 		return cfg_error(w->l, w->at, "'-m' must stand in front of all values and files");
 	if (!smp_type_casts(w->test->expr->out, m->takes))
 		return cfg_error(w->l, w->at, "'-m %s' cannot be used here: '%s' gives type %s",
@@ -58,22 +61,42 @@ static int flag_match(struct test_words *w)
 
 static int flag_file(struct test_words *w)
 {
+	struct acl_test *t = w->test;
+	struct pat_use use = { .icase = w->p.icase, .out = SMP_NONE };
+	struct acl_file *more;
+	struct pat_ref *r;
+
 	if (need_value(w, "-f"))
 		return -1;
-	if (!w->test->match)
+	if (!t->match)
 		return 1; /* the caller says that -m is missing */
-	w->file_seen = true;
+	use.kind = t->match->kind;
+	r = pat_ref_file(w->l, w->at + 1, w->l->words[w->at + 1].z, w->map, &use, !w->p.no_dns);
+	if (!r)
+		return -1;
+	more = arena_alloc(w->l->arena, sizeof(*more) * (size_t)(t->nfiles + 1));
+	if (t->nfiles)
+		memcpy(more, t->files, sizeof(*more) * (size_t)t->nfiles);
+	more[t->nfiles].ref = r;
+	more[t->nfiles++].index = r->uses[pat_ref_use(r, &use)].index;
+	t->files = more;
 	w->at += 2;
-	return patterns_add_file(&w->test->patterns, w->l, w->at - 1, w->l->words[w->at - 1].z,
-				 &w->p, w->map);
+	return 0;
 }
 
 static int flag_id(struct test_words *w)
 {
+	int64_t id;
+
 	if (need_value(w, "-u"))
 		return -1;
-	return cfg_error(w->l, w->at,
-			 "'-u' is not supported yet: values of ACLs cannot be changed at run time");
+	if (parse_i64(slice_z(w->l->words[w->at + 1].z), 0, INT32_MAX, &id))
+		return cfg_error(w->l, w->at + 1,
+				 "the argument of -u must be a number (0..%d), not '%s'", INT32_MAX,
+				 w->l->words[w->at + 1].z);
+	w->id = (int)id;
+	w->at += 2;
+	return 0;
 }
 
 static int flag_simple(struct test_words *w)
@@ -123,10 +146,11 @@ static int parse_flags(struct test_words *w)
 			if (!strcmp(flags[f].name, word(w)))
 				break;
 		if (f == ARRAY_SIZE(flags))
-			return cfg_error(w->l, w->at,
-					 "'%s' is no flag (-i, -f, -m, -n, -M, --); put '--' in "
-					 "front of a value that begins with '-'",
-					 word(w));
+			return cfg_error(
+				w->l, w->at,
+				"'%s' is no flag (-i, -f, -m, -n, -M, -u, --); put '--' in "
+				"front of a value that begins with '-'",
+				word(w));
 		coverage_note("acl-flag", flags[f].name);
 		r = flags[f].parse(w);
 		if (r)
@@ -158,16 +182,26 @@ static int parse_values(struct test_words *w)
 						 word(w));
 			continue;
 		}
-		if (patterns_add(&w->test->patterns, w->l, w->at, word(w), &w->p, NULL, 0))
+		if (patterns_add(&w->test->patterns, w->l, w->at, word(w), &w->p))
 			return -1;
 	}
 	return 0;
 }
 
+/* What `add acl #<id>` changes. */
+static struct pat_ref *own_values(struct test_words *w, int from)
+{
+	const char *text = w->l->words[from].z;
+	struct slice keyword = slice_make(text, strcspn(text, "(,"));
+
+	return pat_ref_own(w->l, from, w->id, arena_dup(w->l->arena, keyword).p, &w->test->patterns,
+			   w->p.icase);
+}
+
 struct acl_test *acl_test_parse(struct cfg_line *l, int from, int to)
 {
 	struct acl_test *t = ARENA_NEW(l->arena, struct acl_test);
-	struct test_words w = { .l = l, .at = from + 1, .end = to, .test = t };
+	struct test_words w = { .l = l, .at = from + 1, .end = to, .test = t, .id = -1 };
 	const struct acl_keyword *kw = NULL;
 
 	if (from >= to) {
@@ -193,8 +227,9 @@ struct acl_test *acl_test_parse(struct cfg_line *l, int from, int to)
 	if (parse_values(&w))
 		return NULL;
 	patterns_seal(&t->patterns, l->arena);
+	t->own = own_values(&w, from);
 	t->text = cfg_words_text(l, from, to);
-	return t;
+	return t->own ? t : NULL;
 }
 
 /* ---- named ACLs ---- */
@@ -297,6 +332,16 @@ int acl_parse_line(struct cfg_line *l)
 
 /* ---- evaluation ---- */
 
+static bool test_matches(const struct acl_test *t, const struct sample *s)
+{
+	if (t->match->kind == MATCH_FOUND || t->match->kind == MATCH_BOOL)
+		return patterns_match(&t->patterns, s);
+	for (int i = 0; i < t->nfiles; i++)
+		if (pat_ref_has(t->files[i].ref, t->files[i].index, s))
+			return true;
+	return pat_ref_has(t->own, t->own->uses[0].index, s);
+}
+
 enum acl_result acl_test_eval(const struct acl_test *t, unsigned int where,
 			      const struct smp_ctx *ctx)
 {
@@ -308,7 +353,7 @@ enum acl_result acl_test_eval(const struct acl_test *t, unsigned int where,
 	for (got = expr_eval_first(t->expr, ctx, SMP_ANY, &s); got;
 	     got = expr_eval_next(t->expr, ctx, SMP_ANY, &s)) {
 		more |= s.flags & SMP_F_MAY_CHANGE;
-		if (sample_cast(&s, t->match->takes, ctx) && patterns_match(&t->patterns, &s))
+		if (sample_cast(&s, t->match->takes, ctx) && test_matches(t, &s))
 			return ACL_YES;
 	}
 	more |= s.flags & SMP_F_MAY_CHANGE;

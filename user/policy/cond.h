@@ -8,11 +8,22 @@
 #include "policy/expr.h"
 #include "policy/pattern.h"
 
+struct pat_ref;
+
+/* A file of an ACL and which of its indexes is asked. */
+struct acl_file {
+	const struct pat_ref *ref;
+	int index;
+};
+
 /* One line of an ACL: an expression and the values it is compared with. */
 struct acl_test {
 	struct expr *expr;
 	const struct match_row *match;
-	struct patterns patterns;
+	struct patterns patterns; /* the values on the line itself, as configured */
+	struct pat_ref *own;      /* the same, as they may be changed at run time */
+	struct acl_file *files;
+	int nfiles;
 	const char *text;
 };
 

@@ -9,6 +9,7 @@
 
 #include "policy/cond.h"
 #include "policy/pattern_index.h"
+#include "policy/pattern_ref.h"
 
 /* All rules that look at the same expression. */
 struct group {
@@ -28,6 +29,7 @@ struct cond_index {
 	uint32_t *plain; /* rules that are tried in turn */
 	int nplain;
 	uint64_t *proven; /* bitmap: the look-up itself is the proof */
+	bool stale;       /* values were changed at run time: every rule is tried in turn */
 };
 
 #define INDEX_FROM  4  /* fewer rules are tried in turn */
@@ -65,7 +67,7 @@ static bool term_has_keys(const struct cond_term *t)
 	for (int i = 0; i < t->acl->ntests; i++) {
 		const struct acl_test *test = t->acl->tests[i];
 
-		if (!expr_is_pure(test->expr))
+		if (!expr_is_pure(test->expr) || test->nfiles)
 			return false;
 		for (int k = 0; k < test->patterns.n; k++)
 			if (!pattern_has_key(&test->patterns, k))
@@ -168,6 +170,21 @@ static uint32_t term_crowd(struct cond_index *usage, const struct cond_term *t, 
 	return most;
 }
 
+/* Values that are in a table can be changed at run time. */
+static void watch(struct cond_index *ix, struct pat_ref *r)
+{
+	bool **more;
+
+	for (int i = 0; i < r->nwatchers; i++)
+		if (r->watchers[i] == &ix->stale)
+			return;
+	more = arena_alloc(ix->arena, sizeof(*more) * (size_t)(r->nwatchers + 1));
+	if (r->nwatchers)
+		memcpy(more, r->watchers, sizeof(*more) * (size_t)r->nwatchers);
+	more[r->nwatchers++] = &ix->stale;
+	r->watchers = more;
+}
+
 /* False when a table is missing for it (too many groups). */
 static bool term_add(struct cond_index *ix, const struct cond_term *t, unsigned int where,
 		     uint32_t rule)
@@ -235,6 +252,8 @@ static bool rule_add(struct cond_index *ix, struct cond_index *usage, const stru
 		}
 		if (!best || !term_add(ix, best, c->where, rule))
 			return false;
+		for (int k = 0; k < best->acl->ntests; k++)
+			watch(ix, best->acl->tests[k]->own);
 		proven &= c->any[i].n == 1;
 	}
 	if (proven)
@@ -375,6 +394,8 @@ int cond_index_first(const struct cond_index *ix, const struct smp_ctx *ctx)
 	uint32_t found;
 	int plain = 0;
 
+	if (__atomic_load_n(&ix->stale, __ATOMIC_ACQUIRE))
+		return in_turn(ix, ctx);
 	c.n = 0;
 	c.overflow = false;
 	for (int i = 0; i < ix->ngroups; i++)

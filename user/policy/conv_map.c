@@ -1,27 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * conv_map.c - maps: a file of "pattern value" lines, asked for the value whose pattern matches. map_str, map_beg ... say how
- * patterns are compared, and with _int or _ip behind it what the values are. Equal texts, prefixes (the longest wins), networks
- * (the most specific wins) and ends are looked up; numbers, "sub" and regular expressions are tried in the file's order.
- * Read by the control thread; asked by any worker.
+ * conv_map.c - maps: a file of "key value" lines, asked for the value whose key matches. map_str, map_beg ... say how keys are
+ * compared, and with _int or _ip behind it what the values are. Of equal texts the first counts, of prefixes the longest, of networks the
+ * smallest; of all others the first in the file's order. Files are read by the control thread; asked by any worker.
  */
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-
-#include "base/units.h"
-#include "policy/pattern.h"
-#include "policy/pattern_index.h"
+#include "base/arena.h"
+#include "policy/pattern_ref.h"
 #include "policy/rules_priv.h"
 #include "policy/sample_util.h"
 
 struct map {
-	enum match_kind kind;
-	bool replace; /* regm: \1 in the value */
-	struct patterns patterns;
-	struct sample *values; /* one for each pattern */
-	struct key_table *keys;
-	struct net_table *nets;
+	const struct pat_ref *ref;
+	int index;
+	enum live_want want;
+	enum smp_type out;
+	bool replace;           /* regm: \1 in the value */
 	struct sample fallback; /* SMP_NONE: there is none */
 };
 
@@ -29,204 +22,96 @@ struct map {
 #define MAP_OUT(priv)  ((enum smp_type)((priv) >> 16))
 #define MAP_KIND(priv) ((enum match_kind)((priv)&0xff))
 
-/* ---- reading ---- */
-
-static bool value_parse(struct slice text, enum smp_type out, struct sample *v)
-{
-	memset(v, 0, sizeof(*v));
-	switch (out) {
-	case SMP_INT:
-		v->type = SMP_INT;
-		return !parse_i64(text, INT64_MIN, INT64_MAX, &v->u.i);
-	case SMP_ADDR:
-		if (addr_parse_ip(&v->u.a, text))
-			return false;
-		v->type = v->u.a.family == ADDR_IP4 ? SMP_IP4 : SMP_IP6;
-		return true;
-	default:
-		return smp_str(v, text);
-	}
-}
-
 static const char *out_name(enum smp_type out)
 {
-	return out == SMP_INT ? "a number" : out == SMP_ADDR ? "an address" : "a text";
-}
-
-struct map_reader {
-	struct cfg_line *l;
-	int word;
-	const char *path;
-	struct map *map;
-	enum smp_type out;
-	int cap, line;
-};
-
-static int map_line(struct map_reader *r, char *at)
-{
-	struct map *m = r->map;
-	const struct pattern_words plain = { .no_dns = true, .groups = m->replace };
-	char *value = at + strcspn(at, " \t");
-	int n = m->patterns.n;
-
-	if (*value)
-		*value++ = 0;
-	value += strspn(value, " \t");
-	for (size_t len = strlen(value); len && strchr(" \t", value[len - 1]);)
-		value[--len] = 0;
-	if (n == r->cap) {
-		int cap = r->cap ? r->cap * 2 : 16;
-		struct sample *more = arena_alloc(r->l->arena, sizeof(*more) * cap);
-
-		if (n)
-			memcpy(more, m->values, sizeof(*more) * n);
-		m->values = more;
-		r->cap = cap;
-	}
-	if (!value_parse(arena_dup(r->l->arena, slice_z(value)), r->out, &m->values[n]))
-		return cfg_error(r->l, r->word, "%s:%d: '%s' is not %s", r->path, r->line, value,
-				 out_name(r->out));
-	return patterns_add(&m->patterns, r->l, r->word, at, &plain, r->path, r->line);
-}
-
-static int map_read(struct map_reader *r)
-{
-	FILE *f = fopen(r->path, "re");
-	char *line = NULL;
-	size_t cap = 0;
-	ssize_t n;
-	int bad = 0;
-
-	if (!f)
-		return cfg_error(r->l, r->word, "cannot open '%s': %s", r->path, strerror(errno));
-	while (!bad && (n = getline(&line, &cap, f)) >= 0) {
-		char *at = line;
-
-		r->line++;
-		while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
-			line[--n] = 0;
-		if (*at == '#')
-			continue;
-		at += strspn(at, " \t");
-		if (*at)
-			bad = map_line(r, at);
-	}
-	if (!bad && ferror(f))
-		bad = cfg_error(r->l, r->word, "cannot read '%s': %s", r->path, strerror(errno));
-	free(line);
-	fclose(f);
-	return bad;
-}
-
-static void map_index(struct map *m, struct arena *a)
-{
-	struct patterns *p = &m->patterns;
-
-	if (m->kind == MATCH_IP)
-		m->nets = net_table_new(a);
-	else
-		m->keys = key_table_for(a, m->kind, false);
-	for (int i = 0; i < p->n; i++) {
-		if (m->keys)
-			key_table_add(m->keys, p->v[i].text, (uint32_t)i);
-		else if (m->nets && p->v[i].mask_is_prefix)
-			net_table_add(m->nets, &p->v[i].net, p->v[i].bits, (uint32_t)i);
-	}
-	if (m->keys)
-		key_table_seal(m->keys);
-	if (m->nets)
-		net_table_seal(m->nets);
+	return out == SMP_INT ? "a number" : "an address";
 }
 
 static int check_map(struct cfg_line *l, int word, struct smp_arg *args)
 {
 	intptr_t priv = args[SMP_MAX_ARGS - 1].i;
+	const struct pat_use use = { .kind = MAP_KIND(priv),
+				     .replace = priv & MAP_REPLACE,
+				     .out = MAP_OUT(priv) };
 	struct map *m = ARENA_NEW(l->arena, struct map);
-	struct map_reader r = {
-		.l = l, .word = word, .path = args[0].s.p, .map = m, .out = MAP_OUT(priv)
-	};
 
-	m->kind = m->patterns.kind = MAP_KIND(priv);
-	m->replace = priv & MAP_REPLACE;
-	args[0].ptr = m;
-	if (arg_given(args, 1) && !value_parse(args[1].s, r.out, &m->fallback))
+	m->out = use.out;
+	m->replace = use.replace;
+	m->want = live_index_best(use.kind);
+	if (arg_given(args, 1) && !pat_value_parse(args[1].s, m->out, &m->fallback))
 		return cfg_error(l, word, "the default '%.*s' is not %s", SLICE_FMT(args[1].s),
-				 out_name(r.out));
-	if (map_read(&r))
+				 out_name(m->out));
+	m->ref = pat_ref_file(l, word, arena_dup(l->arena, args[0].s).p, true, &use, false);
+	if (!m->ref)
 		return -1;
-	map_index(m, l->arena);
+	m->index = m->ref->uses[pat_ref_use(m->ref, &use)].index;
+	args[0].ptr = m;
 	return 0;
 }
 
 /* ---- asking ---- */
 
-struct found {
-	bool longest; /* else the first in the file */
-	int64_t at;
-};
-
-static bool note(void *ctx, const uint32_t *values, uint32_t n)
+static bool expand(const struct live_node *n, struct slice with, const struct smp_ctx *ctx,
+		   struct sample *smp)
 {
-	struct found *f = ctx;
-
-	if (f->longest || f->at < 0 || values[0] < f->at)
-		f->at = values[0];
-	return false;
-}
-
-static int64_t map_find(const struct map *m, const struct sample *s)
-{
-	struct found f = { m->kind == MATCH_BEG || m->kind == MATCH_IP, -1 };
-
-	if (m->keys) {
-		key_table_search(m->keys, s->u.s, note, &f);
-		return f.at;
-	}
-	if (m->nets)
-		net_table_search(m->nets, &s->u.a, note, &f);
-	for (int i = 0; f.at < 0 && i < m->patterns.n; i++)
-		if ((!m->nets || !m->patterns.v[i].mask_is_prefix) &&
-		    pattern_matches(m->kind, &m->patterns.v[i], s))
-			f.at = i;
-	return f.at;
-}
-
-static bool expand(const struct map *m, int64_t at, const struct smp_ctx *ctx, struct sample *smp)
-{
-	struct slice with = m->values[at].u.s, text = smp->u.s;
+	struct slice text = smp->u.s;
 	size_t size = with.n + text.n * 10 + 1;
 	char *buf = size < 65536 ? smp_alloc(ctx, size) : NULL;
 	struct regex_groups g;
-	ptrdiff_t n;
+	ptrdiff_t len;
 
-	if (!buf || !regex_match(m->patterns.v[at].re, text, 0, &g))
+	if (!buf || !regex_match(live_node_regex(n), text, 0, &g))
 		return false;
-	n = regex_expand(buf, size, text, with, &g);
-	return n >= 0 && smp_str(smp, slice_make(buf, (size_t)n));
+	len = regex_expand(buf, size, text, with, &g);
+	return len >= 0 && smp_str(smp, slice_make(buf, (size_t)len));
+}
+
+/* The value may be replaced at any time: text is copied, so that it lives as long as the request. */
+static bool value_out(struct slice text, enum smp_type out, const struct smp_ctx *ctx,
+		      struct sample *smp)
+{
+	struct sample v;
+
+	if (!pat_value_parse(text, out, &v))
+		return false;
+	if (v.type == SMP_STR) {
+		char *copy = smp_alloc(ctx, text.n + 1);
+
+		if (copy) {
+			memcpy(copy, text.p, text.n + 1);
+			v.u.s.p = copy;
+		}
+	}
+	smp->type = v.type;
+	smp->u = v.u;
+	return true;
 }
 
 static bool conv_map(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *smp)
 {
 	const struct map *m = args[0].ptr;
-	unsigned int flags = smp->flags;
-	int64_t at = map_find(m, smp);
-	const struct sample *v = at >= 0 ? &m->values[at] : &m->fallback;
+	const struct pat_gen *g = pat_ref_live(m->ref);
+	const struct live_node *n = live_index_find(&g->index[m->index], smp, m->want);
+	const struct pat_value *v = n ? rcu_dereference(n->entry->value) : NULL;
 
-	if (v->type == SMP_NONE)
-		return false;
-	if (at >= 0 && m->replace)
-		return expand(m, at, ctx, smp);
-	smp->type = v->type;
-	smp->u = v->u;
-	smp->flags = flags; /* the fetch may have more values */
-	return true;
+	if (!v) {
+		if (m->fallback.type == SMP_NONE)
+			return false;
+		smp->type = m->fallback.type;
+		smp->u = m->fallback.u;
+		return true;
+	}
+	if (m->replace)
+		return expand(n, slice_make(v->text, v->n), ctx, smp);
+	return value_out(slice_make(v->text, v->n), m->out, ctx, smp);
 }
 
+/* Its values may change between two rules, so rules that ask a map are tried in turn. */
 #define MAP(n, takes, gives, kind, h)                                                  \
 	{                                                                              \
 		.name = n, .in = takes, .out = gives, .min_args = 1, .max_args = 2,    \
 		.args = { ARG_STR, ARG_STR }, .convert = conv_map, .check = check_map, \
-		.priv = (kind) | (gives) << 16, .help = h                              \
+		.priv = (kind) | (gives) << 16, .flags = FETCH_NO_INDEX, .help = h     \
 	}
 #define MAPS(n, takes, kind, h)                                                    \
 	MAP(n, takes, SMP_STR, kind, h), MAP(n "_str", takes, SMP_STR, kind, h),   \
@@ -245,6 +130,8 @@ static const struct converter_row rows[] = {
 	     "The value of the first key that is a part between slashes."),
 	MAPS("map_dom", SMP_STR, MATCH_DOM,
 	     "The value of the first key that is a part between dots."),
+	MAPS("map_bin", SMP_BIN, MATCH_BIN,
+	     "The value of these bytes; keys are hexadecimal digits."),
 	MAPS("map_reg", SMP_STR, MATCH_REG,
 	     "The value of the first regular expression that matches."),
 	MAP("map_regm", SMP_STR, SMP_STR, MATCH_REG | MAP_REPLACE,

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * pattern.c - parsing the values of ACLs: numbers and ranges, networks, hexadecimal bytes, text, regular expressions,
- * and files with one value a line. Control thread, while the configuration is read.
+ * pattern.c - parsing the values of ACLs and the keys of maps: numbers and ranges, networks, hexadecimal bytes, text, regular
+ * expressions. Not for files of them (pattern_file.c). Control thread; at run time also workers (`set-map` and its like).
  */
 #include <arpa/inet.h>
 #include <ctype.h>
-#include <errno.h>
 #include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,28 +14,25 @@
 #include "policy/pattern_index.h"
 #include "policy/sample_util.h"
 
-/* One value under the parser, with what an error has to name. */
+/* One value under the parser. */
 struct value {
-	struct cfg_line *l;
-	int word;
 	const char *text;
 	const struct pattern_words *w;
-	const char *file;
-	int file_line;
+	struct arena *arena; /* NULL: what is made lies on the heap */
+	struct pattern_error *err;
 };
 
-static int bad(const struct value *v, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static int bad(const struct value *v, const char *fmt, ...)
+static int bad(const struct value *v, const char *advice, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+static int bad(const struct value *v, const char *advice, const char *fmt, ...)
 {
 	va_list ap;
-	char why[512];
 
+	v->err->advice = advice;
 	va_start(ap, fmt);
-	vsnprintf(why, sizeof(why), fmt, ap);
+	vsnprintf(v->err->what, sizeof(v->err->what), fmt, ap);
 	va_end(ap);
-	if (v->file)
-		return cfg_error(v->l, v->word, "%s:%d: %s", v->file, v->file_line, why);
-	return cfg_error(v->l, v->word, "%s", why);
+	return -1;
 }
 
 /* ---- numbers ---- */
@@ -89,10 +85,9 @@ static int parse_int(const struct value *v, struct pattern *p, bool version)
 	if (colon < 0) {
 		if (!number(s, version, &n))
 			return bad(v,
-				   "'%s' is no number; write a number, a range <low>:<high>, or "
-				   "one behind eq, ge, gt, "
-				   "le or lt",
-				   v->text);
+				   "write a number, a range <low>:<high>, or one behind eq, ge, "
+				   "gt, le or lt",
+				   "'%s' is not a number", v->text);
 		apply_operator(p, v->w->op, n);
 		return 0;
 	}
@@ -102,10 +97,8 @@ static int parse_int(const struct value *v, struct pattern *p, bool version)
 	p->has_max = high.n;
 	if ((!low.n && !high.n) || (low.n && !number(low, version, &p->min)) ||
 	    (high.n && !number(high, version, &p->max)) || (low.n && high.n && p->min > p->max))
-		return bad(v,
-			   "'%s' is no range; write <low>:<high>, with one of them left out for an "
-			   "open end",
-			   v->text);
+		return bad(v, "write <low>:<high>, with one of them left out for an open end",
+			   "'%s' is not a valid number range", v->text);
 	if (version && high.n && slice_chr(high, '.') < 0)
 		p->max += 65535;
 	return 0;
@@ -126,7 +119,8 @@ static int host_address(const char *host, struct addr *a)
 	return 0;
 }
 
-/* "10.12" is 10.0.0.12, as inet_aton() and the manual have it. */
+/* "10.12" is 10.0.0.12, as inet_aton() and the manual have it; where names are not allowed that is none, either (as in the
+ * oracle). */
 static int parse_address(const char *text, bool dns, struct addr *a)
 {
 	struct in_addr in;
@@ -134,7 +128,7 @@ static int parse_address(const char *text, bool dns, struct addr *a)
 	memset(a, 0, sizeof(*a));
 	if (strchr(text, ':'))
 		return slice_to_ip6(slice_z(text), a) ? 0 : -1;
-	if (inet_aton(text, &in)) {
+	if (dns ? inet_aton(text, &in) : inet_pton(AF_INET, text, &in)) {
 		a->family = ADDR_IP4;
 		memcpy(a->ip, &in, 4);
 		return 0;
@@ -183,9 +177,11 @@ static int parse_ip(const struct value *v, struct pattern *p)
 		}
 	}
 	return bad(v,
-		   "'%s' is no address; write an IPv4 or IPv6 address, with /<bits> for a network, "
-		   "or an IPv4 host name%s",
-		   v->text, v->w->no_dns ? " (which -n forbids)" : " that resolves");
+		   v->w->no_dns ? "write all four numbers of an IPv4 address, or an IPv6 address, "
+				  "with /<bits> for a network; no host name here, which -n forbids"
+				: "write an IPv4 or IPv6 address, with /<bits> for a network, or "
+				  "an IPv4 host name that resolves",
+		   "'%s' is not a valid IPv4 or IPv6 address", v->text);
 }
 
 /* ---- the rest ---- */
@@ -193,13 +189,15 @@ static int parse_ip(const struct value *v, struct pattern *p)
 static int parse_hex(const struct value *v, struct pattern *p)
 {
 	size_t n = strlen(v->text);
-	char *out = arena_alloc(v->l->arena, n / 2 + 1);
+	char *out;
 
 	for (size_t i = 0; i < n; i++)
 		if (!isxdigit((unsigned char)v->text[i]))
-			return bad(v, "'%s': '%c' is no hexadecimal digit", v->text, v->text[i]);
+			return bad(v, "bytes are written as 0-9, a-f and A-F",
+				   "an hex digit is expected (found '%c')", v->text[i]);
 	if (n % 2)
-		return bad(v, "'%s': bytes need an even number of hexadecimal digits", v->text);
+		return bad(v, "two stand for a byte", "an even number of hex digit is expected");
+	out = v->arena ? arena_alloc(v->arena, n / 2 + 1) : xmalloc(n / 2 + 1);
 	for (size_t i = 0; i < n / 2; i++) {
 		char two[3] = { v->text[2 * i], v->text[2 * i + 1], 0 };
 
@@ -209,12 +207,25 @@ static int parse_hex(const struct value *v, struct pattern *p)
 	return 0;
 }
 
+/* "error at offset 3": as the runtime API of the oracle parts it. */
+static const char *offset_apart(char why[200])
+{
+	char *at = strstr(why, " at offset ");
+	int offset = at ? atoi(at + 11) : 0;
+
+	if (at)
+		snprintf(at, 200 - (size_t)(at - why), ", erroffset=%d", offset);
+	return why;
+}
+
 static int parse_regex(const struct value *v, struct pattern *p)
 {
 	char why[200];
 
-	p->re = regex_compile(v->l->arena, v->text, p->icase, v->w->groups, why, sizeof(why));
-	return p->re ? 0 : bad(v, "regular expression '%s': %s", v->text, why);
+	p->re = regex_compile(v->arena, v->text, p->icase, v->w->groups, why, sizeof(why));
+	return p->re ? 0
+		     : bad(v, "the syntax is Perl's (PCRE2)", "regex '%s' is invalid (error=%s)",
+			   v->text, offset_apart(why));
 }
 
 static int parse_value(enum match_kind kind, const struct value *v, struct pattern *p)
@@ -241,10 +252,32 @@ static int parse_value(enum match_kind kind, const struct value *v, struct patte
 	}
 }
 
-int patterns_add(struct patterns *p, struct cfg_line *l, int i, const char *text,
-		 const struct pattern_words *w, const char *from_file, int file_line)
+int pattern_parse(enum match_kind kind, const char *text, const struct pattern_words *w,
+		  struct arena *a, struct pattern *out, struct pattern_error *err)
 {
-	struct value v = { l, i, text, w, from_file, file_line };
+	struct value v = { text, w, a, err };
+
+	memset(out, 0, sizeof(*out));
+	out->icase = w->icase;
+	out->text = slice_z(text);
+	return parse_value(kind, &v, out);
+}
+
+/* "gt 3" is kept as "4:", as the runtime API shows it. */
+static const char *as_written(struct arena *a, const struct pattern *p, const char *text,
+			      const char *op)
+{
+	if (!op || !strcmp(op, "eq") || strchr(text, ':') || p->has_min == p->has_max)
+		return text;
+	if (p->has_min)
+		return arena_printf(a, "%lld:", (long long)p->min);
+	return arena_printf(a, ":%lld", (long long)p->max);
+}
+
+int patterns_add(struct patterns *p, struct cfg_line *l, int i, const char *text,
+		 const struct pattern_words *w)
+{
+	struct pattern_error err;
 	struct pattern *pat;
 
 	if (p->n == p->cap) {
@@ -257,44 +290,10 @@ int patterns_add(struct patterns *p, struct cfg_line *l, int i, const char *text
 		p->cap = cap;
 	}
 	pat = &p->v[p->n];
-	memset(pat, 0, sizeof(*pat));
-	pat->icase = w->icase;
-	pat->text = arena_dup(l->arena, slice_z(text));
-	if (parse_value(p->kind, &v, pat))
-		return -1;
+	text = arena_strdup(l->arena, text);
+	if (pattern_parse(p->kind, text, w, l->arena, pat, &err))
+		return cfg_error(l, i, "%s; %s", err.what, err.advice);
+	pat->written = as_written(l->arena, pat, text, w->op);
 	p->n++;
 	return 0;
-}
-
-int patterns_add_file(struct patterns *p, struct cfg_line *l, int i, const char *path,
-		      const struct pattern_words *w, bool map)
-{
-	FILE *f = fopen(path, "re");
-	char *line = NULL;
-	size_t cap = 0;
-	ssize_t n;
-	int nr = 0, r = 0;
-
-	if (!f)
-		return cfg_error(l, i, "cannot open '%s': %s", path, strerror(errno));
-	while (!r && (n = getline(&line, &cap, f)) >= 0) {
-		char *at = line;
-
-		nr++;
-		while (n > 0 && (line[n - 1] == '\n' || line[n - 1] == '\r'))
-			line[--n] = 0;
-		if (*at == '#')
-			continue;
-		while (*at == ' ' || *at == '\t')
-			at++;
-		if (map)
-			at[strcspn(at, " \t")] = 0;
-		if (*at)
-			r = patterns_add(p, l, i, at, w, path, nr);
-	}
-	if (!r && ferror(f))
-		r = cfg_error(l, i, "cannot read '%s': %s", path, strerror(errno));
-	free(line);
-	fclose(f);
-	return r;
 }

@@ -39,6 +39,7 @@ const struct match_row *match_of(enum match_kind kind);
 enum match_kind match_default(enum smp_type t);
 
 struct pattern {
+	const char *written; /* in an ACL's own values: as `show acl` has it */
 	bool icase;
 	bool has_min, has_max;
 	uint8_t bits;     /* of a network */
@@ -65,12 +66,19 @@ struct pattern_words {
 	const char *op; /* "gt" ..., NULL: eq */
 };
 
-/* Adds one value. 0 or -1 with the error said at word @i; @from_file (or NULL) and its line are named in the error. */
+/* Why a value is refused: what is said to everybody, and what a configuration's reader adds. */
+struct pattern_error {
+	char what[400];
+	const char *advice; /* static */
+};
+/* @text is not copied. @a: for what has to be made; NULL: text of MATCH_BIN and re of MATCH_REG are the caller's, on the
+ * heap. 0 or -1 with @err filled. */
+int pattern_parse(enum match_kind kind, const char *text, const struct pattern_words *w,
+		  struct arena *a, struct pattern *out, struct pattern_error *err);
+
+/* Adds one value. 0 or -1 with the error said at word @i. */
 int patterns_add(struct patterns *p, struct cfg_line *l, int i, const char *text,
-		 const struct pattern_words *w, const char *from_file, int file_line);
-/* Adds all lines of a file; with @map only the first column. */
-int patterns_add_file(struct patterns *p, struct cfg_line *l, int i, const char *path,
-		      const struct pattern_words *w, bool map);
+		 const struct pattern_words *w);
 /* No more values will come: builds the index where one pays. */
 void patterns_seal(struct patterns *p, struct arena *a);
 

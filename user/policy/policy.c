@@ -6,6 +6,7 @@
 #include "model/proxy.h"
 #include "policy/expr_args.h"
 #include "policy/cond.h"
+#include "policy/pattern_ref.h"
 #include "policy/rules_priv.h"
 #include "policy/userlist.h"
 #include "policy/vars.h"
@@ -123,6 +124,8 @@ static void check_resolve(struct config *cfg, struct diag *d)
 {
 	expr_args_resolve(cfg, d);
 	backend_resolve(cfg, d);
+	pat_refs_number(cfg);
+	pattern_actions_resolve(cfg, d);
 }
 
 static void check_compile(struct config *cfg, struct diag *d)
@@ -174,7 +177,7 @@ static bool is_suffixed(const struct acl_keyword *kw)
 
 static void walk_acls(void (*emit)(void *, const char *, const char *), void *ctx)
 {
-	static const char *const flags[] = { "-i", "-f", "-m", "-n", "-M", "--" };
+	static const char *const flags[] = { "-i", "-f", "-m", "-n", "-M", "-u", "--" };
 	const struct acl_keyword *kw;
 
 	for (size_t i = 0; (kw = row_table_at(&acl_keyword_rows, i)); i++)
@@ -231,6 +234,7 @@ void policy_init(void)
 	conv_hash_register();
 	conv_code_register();
 	conv_map_register();
+	pattern_actions_register();
 	predefined_register();
 	actions_register();
 	actions_stream_register();

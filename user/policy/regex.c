@@ -7,6 +7,7 @@
 #include <pcre2.h>
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "policy/regex.h"
 
@@ -30,9 +31,10 @@ struct regex *regex_compile(struct arena *a, const char *text, bool icase, bool 
 			    size_t err_size)
 {
 	uint32_t options = (icase ? PCRE2_CASELESS : 0) | (groups ? 0 : PCRE2_NO_AUTO_CAPTURE);
-	pcre2_general_context *general = pcre2_general_context_create(from_arena, arena_keeps, a);
-	pcre2_compile_context *cc = pcre2_compile_context_create(general);
-	struct regex *r = ARENA_NEW(a, struct regex);
+	pcre2_general_context *general =
+		a ? pcre2_general_context_create(from_arena, arena_keeps, a) : NULL;
+	pcre2_compile_context *cc = a ? pcre2_compile_context_create(general) : NULL;
+	struct regex *r = a ? ARENA_NEW(a, struct regex) : xzalloc(sizeof(*r));
 	PCRE2_SIZE at;
 	int code;
 
@@ -42,10 +44,18 @@ struct regex *regex_compile(struct arena *a, const char *text, bool icase, bool 
 
 		pcre2_get_error_message(code, (PCRE2_UCHAR *)why, sizeof(why));
 		snprintf(err, err_size, "%s at offset %zu", why, (size_t)at);
+		if (!a)
+			free(r);
 		return NULL;
 	}
 	r->jit = pcre2_jit_compile(r->code, PCRE2_JIT_COMPLETE) == 0;
 	return r;
+}
+
+void regex_free(struct regex *r)
+{
+	pcre2_code_free(r->code);
+	free(r);
 }
 
 bool regex_match(const struct regex *r, struct slice s, size_t from, struct regex_groups *groups)

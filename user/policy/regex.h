@@ -17,9 +17,10 @@ struct regex_groups {
 		  2]; /* start and end of each group; (size_t)-1: not part of the match */
 };
 
-/* NULL: @err says why, "missing terminating ] for character class at offset 3". */
+/* NULL: @err says why, "missing terminating ] for character class at offset 3". @a NULL: on the heap, until regex_free(). */
 struct regex *regex_compile(struct arena *a, const char *text, bool icase, bool groups, char *err,
 			    size_t err_size);
+void regex_free(struct regex *r);
 /* @groups may be NULL. @from: where in @s to begin (what stands before it still counts for ^ and \b). */
 bool regex_match(const struct regex *r, struct slice s, size_t from, struct regex_groups *groups);
 /* Writes @replace with \0..\9 put in, into @out of @size; the length, or -1 when it does not fit. */
