@@ -376,7 +376,7 @@ def _():
             t = time.monotonic()
             lbd.cmd("show version")
             worst[0] = max(worst[0], time.monotonic() - t)
-            time.sleep(0.001)
+            time.sleep(0.001)  # paces the commands that are measured
     t = threading.Thread(target=others)
     t.start()
     try:
