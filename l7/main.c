@@ -18,9 +18,9 @@
 #include "policy/rules.h"
 #include "process/start.h"
 #include "stats_page.h"
-#include "stick/config.h"
 #include "stream/session.h"
 #include "stream/steering.h"
+#include "transport/tls.h"
 
 int main(int argc, char **argv)
 {
@@ -28,7 +28,6 @@ int main(int argc, char **argv)
 	config_language_init();
 	balance_init();
 	policy_init();
-	stick_init();
 
 	/* the operator's side: logs are open before anything can happen */
 	log_init();
@@ -36,6 +35,7 @@ int main(int argc, char **argv)
 	pattern_cli_init();
 
 	/* connections and streams */
+	tls_module_init();
 	stream_module_init();
 	http_init();
 	health_mode_init();

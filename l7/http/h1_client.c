@@ -270,6 +270,7 @@ static void h1_describe(struct session *s, struct strbuf *out)
 static const struct session_proto h1_proto = {
 	.name = "h1",
 	.mode = MODE_HTTP,
+	.alpn = "http/1.1",
 	.bytes = H1_CLIENT_BYTES,
 	.start = h1_start,
 	.drain = h1_drain,

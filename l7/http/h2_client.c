@@ -730,7 +730,10 @@ static void h2_start(struct session *s)
 		return;
 	}
 	c = *slot(s);
-	flush(c);
+	if (s->client.flags & CONN_CAN_READ) /* came with the handshake's end: no other event will tell */
+		on_ready(&s->client);
+	else
+		flush(c);
 }
 
 static void h2_kill(struct session *s, char cause)
@@ -780,6 +783,7 @@ static void h2_describe(struct session *s, struct strbuf *out)
 static const struct session_proto h2_proto = {
 	.name = "h2",
 	.mode = MODE_HTTP,
+	.alpn = "h2",
 	.bytes = H1_CLIENT_BYTES,
 	.start = h2_start,
 	.drain = h2_drain,

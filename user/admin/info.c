@@ -13,6 +13,7 @@
 #include "stream/session.h"
 #include "stream/process_rate.h"
 #include "stream/splice.h"
+#include "transport/tls.h"
 
 #include <malloc.h>
 #include <stdio.h>
@@ -97,6 +98,27 @@ static void write_zero(struct strbuf *o)
 {
 	strbuf_addc(o, '0');
 }
+
+/* ---- TLS ---- */
+
+#define WRITE_SSL(member)                                \
+	static void write_ssl_##member(struct strbuf *o) \
+	{                                                \
+		struct tls_numbers n;                    \
+                                                         \
+		tls_numbers(&n);                         \
+		strbuf_add_u64(o, n.member);             \
+	}
+WRITE_SSL(total)
+WRITE_SSL(rate)
+WRITE_SSL(rate_max)
+WRITE_SSL(front_keys)
+WRITE_SSL(front_keys_max)
+WRITE_SSL(reuse_percent)
+WRITE_SSL(back_keys)
+WRITE_SSL(back_keys_max)
+WRITE_SSL(cache_lookups)
+WRITE_SSL(cache_misses)
 
 static void write_one(struct strbuf *o)
 {
@@ -440,7 +462,7 @@ static const struct info_field fields[] = {
 	  "Hard limit on the number of per-process SSL endpoints (front+back), 0=unlimited" },
 	{ "CurrSslConns", "MGP", "u32", write_currsslconns,
 	  "Current number of SSL endpoints on this worker process (front+back)" },
-	{ "CumSslConns", "MCP", "u32", write_zero,
+	{ "CumSslConns", "MCP", "u32", write_ssl_total,
 	  "Total number of SSL endpoints on this worker process since started (front+back)" },
 	{ "Maxpipes", "CLP", "u32", write_maxpipes,
 	  "Hard limit on the number of pipes for splicing, 0=unlimited" },
@@ -462,29 +484,29 @@ static const struct info_field fields[] = {
 	{ "MaxSessRate", "MRP", "u32", write_maxsessrate,
 	  "Highest SessRate reached on this worker process since started (in sessions per "
 	  "second)" },
-	{ "SslRate", "MRP", "u32", write_zero,
+	{ "SslRate", "MRP", "u32", write_ssl_rate,
 	  "Number of SSL connections created on this worker process over the last second" },
 	{ "SslRateLimit", "CLP", "u32", write_sslratelimit,
 	  "Hard limit for SslRate (global.maxsslrate)" },
-	{ "MaxSslRate", "MMP", "u32", write_zero,
+	{ "MaxSslRate", "MMP", "u32", write_ssl_rate_max,
 	  "Highest SslRate reached on this worker process since started (in connections per "
 	  "second)" },
-	{ "SslFrontendKeyRate", "MGP", "u32", write_zero,
+	{ "SslFrontendKeyRate", "MGP", "u32", write_ssl_front_keys,
 	  "Number of SSL keys created on frontends in this worker process over the last second" },
-	{ "SslFrontendMaxKeyRate", "MMP", "u32", write_zero,
+	{ "SslFrontendMaxKeyRate", "MMP", "u32", write_ssl_front_keys_max,
 	  "Highest SslFrontendKeyRate reached on this worker process since started (in SSL keys "
 	  "per second)" },
-	{ "SslFrontendSessionReuse_pct", "MGP", "u32", write_zero,
+	{ "SslFrontendSessionReuse_pct", "MGP", "u32", write_ssl_reuse_percent,
 	  "Percent of frontend SSL connections which did not require a new key" },
-	{ "SslBackendKeyRate", "MRP", "u32", write_zero,
+	{ "SslBackendKeyRate", "MRP", "u32", write_ssl_back_keys,
 	  "Number of SSL keys created on backends in this worker process over the last second" },
-	{ "SslBackendMaxKeyRate", "MMP", "u32", write_zero,
+	{ "SslBackendMaxKeyRate", "MMP", "u32", write_ssl_back_keys_max,
 	  "Highest SslBackendKeyRate reached on this worker process since started (in SSL keys per "
 	  "second)" },
-	{ "SslCacheLookups", "MCP", "u32", write_zero,
+	{ "SslCacheLookups", "MCP", "u32", write_ssl_cache_lookups,
 	  "Total number of SSL session ID lookups in the SSL session cache on this worker since "
 	  "started" },
-	{ "SslCacheMisses", "MCP", "u32", write_zero,
+	{ "SslCacheMisses", "MCP", "u32", write_ssl_cache_misses,
 	  "Total number of SSL session ID lookups that didn't find a session in the SSL session "
 	  "cache on this worker since started" },
 	{ "CompressBpsIn", "MRP", "u32", write_zero,

@@ -7,6 +7,7 @@
 #include "check/private.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "loop/thread.h"
@@ -123,7 +124,7 @@ static void receive(struct check *c)
 static void on_established(struct check *c)
 {
 	if (!c->type->request) {
-		finish(c, CHECK_L4OK, 0, NULL);
+		finish(c, c->conn.xprt->raw ? CHECK_L4OK : CHECK_L6OK, 0, NULL);
 		return;
 	}
 	if (c->srv->px->timeout.check)
@@ -132,12 +133,29 @@ static void on_established(struct check *c)
 	c->type->request(c, &c->out);
 }
 
+/* In HAProxy's words, with those of the network when it has any. */
+static void handshake_failed(struct check *c)
+{
+	const char *text = conn_reason_text(c->conn.reason);
+	char words[128];
+
+	if (c->conn.err && c->conn.err != EPROTO)
+		snprintf(words, sizeof(words), "%s (%s)", text, strerror(c->conn.err));
+	else
+		snprintf(words, sizeof(words), "%s", text);
+	finish(c, CHECK_L6RSP, 0, words);
+}
+
 static void on_ready(struct conn *conn)
 {
 	struct check *c = container_of(conn, struct check, conn);
 
 	if (!c->running)
 		return;
+	if ((conn->flags & CONN_ERROR) && conn->reason) { /* a handshake failed */
+		handshake_failed(c);
+		return;
+	}
 	if ((conn->flags & CONN_ERROR) && !c->out.n) {
 		finish(c, CHECK_L4CON, 0, conn->err ? strerror(conn->err) : NULL);
 		return;

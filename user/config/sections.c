@@ -298,22 +298,6 @@ static bool is_wrong_side(const struct cfg_line *l, const struct cfg_keyword *k)
 	       (k->sections & CFG_LISTEN) && !(k->flags & CFG_NEEDS_SIDE);
 }
 
-/*
- * Defaults in global for bind and server lines with 'ssl', which are errors: without such a line they change nothing in HAProxy
- * either. The file of Debian's package has five of them and no TLS.
- */
-static bool only_for_tls(const struct cfg_line *l, const char *known)
-{
-	static const char *const beginnings[] = { "ca-base",           "crt-base",
-						  "ssl-default-bind-", "ssl-default-server-",
-						  "ssl-server-verify", "tune.ssl." };
-
-	for (size_t i = 0; (l->section & CFG_GLOBAL) && i < ARRAY_SIZE(beginnings); i++)
-		if (!strncmp(known, beginnings[i], strlen(beginnings[i])))
-			return true;
-	return false;
-}
-
 static void unknown_keyword(struct cfg_line *l, int first, const struct cfg_keyword *elsewhere)
 {
 	const char *known = known_elsewhere(l, first), *near = NULL;
@@ -333,14 +317,6 @@ static void unknown_keyword(struct cfg_line *l, int first, const struct cfg_keyw
 		cfg_error(l, first, "'%s' may not stand in a '%s' section\nit belongs into: %s",
 			  elsewhere->name, section_title(l),
 			  registry_section_names(elsewhere->sections, names, sizeof(names)));
-		return;
-	}
-	if (known && only_for_tls(l, known)) {
-		diag_warning_once(
-			l->diag, "TLS defaults", cfg_place(l, first),
-			"'%s' and other defaults for TLS have nothing to act on: lbd has no TLS "
-			"yet, and refuses 'ssl' on bind and server lines",
-			known);
 		return;
 	}
 	if (known && haproxy_knows("legacy-removed", known)) {

@@ -10,7 +10,7 @@ const struct feature features[] = {
 	{ "ACCEPT4", true },      { "CPU_AFFINITY", false }, { "CRYPT_H", true },
 	{ "DATAPATH", true },     { "EPOLL", true },         { "GETADDRINFO", true },
 	{ "LINUX_SPLICE", true }, { "LINUX_TPROXY", false }, { "LUA", false },
-	{ "NETFILTER", false },   { "NS", false },           { "OPENSSL", false },
+	{ "NETFILTER", false },   { "NS", false },           { "OPENSSL", true },
 	{ "PCRE2", true },        { "PCRE2_JIT", true },     { "POLL", false },
 	{ "PRCTL", true },        { "PROMEX", false },       { "QUIC", false },
 	{ "SLZ", false },         { "SYSTEMD", false },      { "TFO", true },

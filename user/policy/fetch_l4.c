@@ -115,12 +115,6 @@ static bool fetch_so_name(const struct smp_arg *args, const struct smp_ctx *ctx,
 	return name && smp_str(out, slice_z(name));
 }
 
-/* Every connection is plain as long as 'bind ... ssl' is refused: "redirect scheme https unless { ssl_fc }" is true to that. */
-static bool fetch_ssl_fc(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
-{
-	return smp_bool(out, false);
-}
-
 /* ---- the proxies it goes through ---- */
 
 enum px_value {
@@ -210,14 +204,6 @@ static const struct fetch_row rows[] = {
 	  .help = "The connection's destination port." },
 	{ L4("fc_dst_is_local", SMP_BOOL, fetch_fc_dst_is_local), OF_CLIENT, IN_DAEMON,
 	  .help = "The destination address is one of this host." },
-	{ .name = "ssl_fc",
-	  .kind = "fetch-L5",
-	  .out = SMP_BOOL,
-	  .fetch = fetch_ssl_fc,
-	  OF_CLIENT,
-	  IN_DAEMON,
-	  .help = "The client's connection is TLS that ends here; always false, 'bind ... ssl' is "
-		  "to come." },
 	{ L4("dst_conn", SMP_INT, fetch_dst_conn), OF_CLIENT, IN_DAEMON,
 	  .help = "Connections of the frontend now, this one included." },
 	{ L4("so_id", SMP_INT, fetch_so_id), OF_CLIENT, IN_DAEMON,

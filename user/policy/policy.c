@@ -229,6 +229,7 @@ void policy_init(void)
 	fetch_l4_register();
 	fetch_payload_register();
 	fetch_tls_register();
+	fetch_ssl_register();
 	conv_number_register();
 	conv_text_register();
 	conv_hash_register();

@@ -22,6 +22,7 @@ void fetch_internal_register(void);
 void fetch_l4_register(void);
 void fetch_payload_register(void);
 void fetch_tls_register(void);
+void fetch_ssl_register(void);
 void conv_number_register(void);
 void conv_text_register(void);
 void conv_hash_register(void);

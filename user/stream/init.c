@@ -13,6 +13,7 @@
 #include "stream/source.h"
 #include "stream/splice.h"
 #include "stream/upstream_pool.h"
+#include "stream/upstream_sni.h"
 
 static void begin_soft_stop(void)
 {
@@ -54,6 +55,7 @@ void stream_module_init(void)
 	ends_init();
 	tcp_init();
 	upstream_init();
+	upstream_sni_init();
 	listener_bind_init();
 	process_rate_init();
 	splice_init();

@@ -11,9 +11,9 @@
 #include "policy/rules.h"
 #include "policy/vars.h"
 #include "stream/process_rate.h"
-#include "stick/track.h"
 #include "stream/session_new.h"
 #include "stream/stream.h"
+#include "transport/tls.h"
 #include <netinet/tcp.h>
 #include <time.h>
 #include <unistd.h>
@@ -66,6 +66,18 @@ const struct session_proto *session_proto_for_mode(enum proxy_mode mode)
 		if (protos[i]->mode == mode)
 			return protos[i];
 	return NULL;
+}
+
+/* What was agreed on in the TLS handshake, among protocols whose sessions are of the same size. */
+static const struct session_proto *proto_by_alpn(const struct session *s)
+{
+	struct slice name = tls_alpn_of(&s->client);
+
+	for (int i = 0; name.n && i < MAX_PROTOS && protos[i]; i++)
+		if (protos[i]->alpn && protos[i]->mode == s->proto->mode &&
+		    protos[i]->bytes == s->proto->bytes && slice_eq_z(name, protos[i]->alpn))
+			return protos[i];
+	return s->proto;
 }
 
 static struct pool *pool_of(const struct session_proto *p)
@@ -180,12 +192,13 @@ static void session_start(struct session *s)
 		session_delete(s);
 		return;
 	}
-	stick_note_session(s);
 	count_add(&c->cum_sess, 1);
 	if (atomic_load_explicit(&process_limits_on, memory_order_relaxed))
 		process_rate_note(RATE_SESS, this_loop->now_us);
 	rate_note(&c->sess_sec, &c->sess_cur, &c->sess_prev, &c->sess_max,
 		  this_loop->now_ms / 1000);
+	if (tls_is_on(&s->client) && !s->listener->bind->proto)
+		s->proto = proto_by_alpn(s);
 	s->proto->start(s);
 }
 

@@ -18,7 +18,8 @@ struct session_more;
 struct session_proto {
 	const char *name; /* `proto NAME` on bind lines; "tcp", "h1", "h2" */
 	enum proxy_mode mode;
-	size_t bytes; /* the protocol's part behind struct session, in one allocation */
+	const char *alpn; /* the name that chooses it in a TLS handshake; NULL: none does */
+	size_t bytes;     /* the protocol's part behind struct session, in one allocation */
 	/* The connection is accepted, L4 rules passed, transport established. Must not free the session before returning. */
 	void (*start)(struct session *s);
 	/* Soft stop or frontend shutdown: finish what runs, close when idle. */
@@ -49,7 +50,8 @@ struct session {
 	uint32_t flags;
 	struct vars *vars; /* policy: sess scope; NULL when empty */
 	void *tracked;     /* policy: stick counters */
-	struct handshake_wait *handshake; /* not yet started: the client's handshakes are under way */
+	struct handshake_wait
+		*handshake; /* not yet started: the client's handshakes are under way */
 	struct list
 		kept; /* idle server connections that only this session may use; next NULL: none yet */
 	struct server *

@@ -10,6 +10,7 @@
 #include "stream/tuning.h"
 #include "stream/source.h"
 #include "stream/upstream_pool.h"
+#include "stream/upstream_sni.h"
 #include "transport/conn.h"
 #include <errno.h>
 #include <stdlib.h>
@@ -341,6 +342,7 @@ static int start_connect(struct stream *s)
 		return -ENOMEM;
 	}
 	s->up = up;
+	up->key = upstream_sni_key(s);
 	/* read before the address: a change in between costs a pooling */
 	up->addr_version = atomic_load(&srv->live.addr_version);
 	stream_server_addr(s, &to);

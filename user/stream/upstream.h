@@ -21,6 +21,8 @@ struct upstream {
 		addr_version; /* server.live.addr_version when it was connected: another one means an old address */
 	uint16_t flags;
 	uint16_t source_port; /* taken from a range of `source`; 0: none */
+	uint64_t
+		key; /* of the server name it was made for (upstream_sni.h): others do not get it */
 	struct timer idle_timer;
 };
 /* UP_PRIVATE: when idle it waits for the next stream of the same session, and ends with it. */

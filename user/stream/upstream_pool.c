@@ -6,6 +6,8 @@
  * Not for: deciding who may reuse. Runs in the owning worker; the watcher in control posts to the workers.
  */
 #include "stream/upstream_pool.h"
+#include "stream/upstream_sni.h"
+#include <errno.h>
 #include "base/arena.h"
 #include "base/pool.h"
 #include "config/keyword.h"
@@ -110,8 +112,19 @@ static void idle_drop(struct upstream *up)
 	upstream_free(up);
 }
 
+/* Over TLS a server may send what is no data: session tickets, new keys. */
+static bool said_nothing(struct conn *c)
+{
+	char byte;
+
+	return !c->xprt->raw && !(c->flags & (CONN_RDHUP | CONN_HUP | CONN_ERROR)) &&
+	       conn_recv(c, &byte, 1) == -EAGAIN;
+}
+
 static void on_idle_ready(struct conn *c)
 {
+	if (said_nothing(c))
+		return;
 	idle_drop(container_of(c, struct upstream, conn));
 }
 
@@ -121,31 +134,46 @@ static void on_idle_expired(struct timer *t)
 }
 
 /* At most UP_KEPT_MAX of them. */
-static struct upstream *find_kept(struct session *sess, const struct server *srv)
+static struct upstream *find_kept(struct session *sess, const struct server *srv, uint64_t key)
 {
 	struct upstream *up;
 
 	if (sess->kept.next)
 		list_for_each_entry(up, &sess->kept, own_node)
-			if (up->srv == srv)
+			if (up->srv == srv && up->key == key)
 				return up;
+	return NULL;
+}
+
+#define LOOK_AT_MOST 32 /* idle connections for other names that are passed over */
+
+static struct upstream *find_shared(struct list *idle, uint64_t key)
+{
+	struct upstream *up;
+	int n = 0;
+
+	list_for_each_entry(up, idle, pool_node) {
+		if (up->key == key)
+			return up;
+		if (++n == LOOK_AT_MOST)
+			break;
+	}
 	return NULL;
 }
 
 struct upstream *upstream_take_idle(struct server *srv, struct stream *s, enum upstream_take take)
 {
 	struct upstream *up;
-	struct list *idle;
+	uint64_t key;
 
 	if (!atomic_load_explicit(&srv->load.idle, memory_order_relaxed))
 		return NULL;
-	up = find_kept(s->sess, srv);
-	if (!up) {
-		idle = upstream_idle_list(srv);
-		if (take != UP_TAKE_ANY || list_empty(idle))
-			return NULL;
-		up = list_first(idle, struct upstream, pool_node);
-	}
+	key = upstream_sni_key(s);
+	up = find_kept(s->sess, srv, key);
+	if (!up && take == UP_TAKE_ANY)
+		up = find_shared(upstream_idle_list(srv), key);
+	if (!up)
+		return NULL;
 	idle_remove(up);
 	up->stream = s;
 	up->flags |= UP_REUSED;

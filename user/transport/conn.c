@@ -89,6 +89,8 @@ static void conn_on_event(struct io *io, uint32_t ep)
 		c->flags |= CONN_CAN_WRITE;
 	if (ep & (EPOLLHUP | EPOLLERR))
 		c->flags |= CONN_HUP;
+	if (c->xprt->event)
+		c->xprt->event(c, ep);
 	conn_step_handshake(c);
 	/* the first EPOLLOUT of an accepted socket says nothing new */
 	if (c->flags == was && !(ep & EPOLLIN))

@@ -44,6 +44,9 @@ struct transport {
 	int (*handshake)(struct conn *c);
 	void (*shut_write)(struct conn *c);
 	void (*close)(struct conn *c);
+	/* After epoll's events became flags, before the owner hears of them: a transport with records of its own on their way
+	 * may take a flag back. NULL: nothing to add. */
+	void (*event)(struct conn *c, uint32_t ep);
 	enum conn_reason on_timeout; /* of the handshake */
 	/* May the kernel move the bytes (splice)? Plain: yes. */
 	bool raw;

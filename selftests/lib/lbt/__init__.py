@@ -2,6 +2,7 @@
 
 base.py   cases, comparisons, waiting, clean-up       net.py    namespaces, veth, bpffs
 proxy.py  lbd and haproxy as processes                peers.py  servers and clients to talk to
+tls.py    certificates, TLS clients and servers: `from lbt.tls import *`
 
 Only Python's standard library. Start with selftests/README.md and selftests/net/example.t.
 """
