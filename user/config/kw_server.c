@@ -41,12 +41,21 @@ static int unknown_option(struct cfg_line *l, int i)
 	return cfg_error(l, i, "'%s' is no option of a server line", word);
 }
 
+/* "name(argument)" is found by its name. */
+static const struct server_option *find_option(struct cfg_line *l, const char *word)
+{
+	const char *open = strchr(word, '(');
+
+	return registry_server_option(
+		open ? arena_printf(l->arena, "%.*s", (int)(open - word), word) : word);
+}
+
 static int parse_options(struct cfg_line *l, int i, struct server *s)
 {
 	int rc = 0;
 
 	while (i < l->nwords) {
-		const struct server_option *o = registry_server_option(l->words[i].z);
+		const struct server_option *o = find_option(l, l->words[i].z);
 		int at = i;
 
 		if (!o)

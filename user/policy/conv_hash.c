@@ -8,22 +8,11 @@
 #include <xxhash.h>
 #include <lbd/hash.h>
 
+#include "base/crc32c.h"
 #include "policy/rules_priv.h"
 #include "policy/sample_util.h"
 
 enum hash32 { HASH32_CRC32, HASH32_DJB2, HASH32_SDBM, HASH32_WT6, HASH32_CRC32C };
-
-static uint32_t crc32c(struct slice s)
-{
-	uint32_t crc = ~0u;
-
-	for (size_t i = 0; i < s.n; i++) {
-		crc ^= (unsigned char)s.p[i];
-		for (int b = 0; b < 8; b++)
-			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78u : 0);
-	}
-	return ~crc;
-}
 
 static bool conv_hash32(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *smp)
 {
@@ -44,7 +33,7 @@ static bool conv_hash32(const struct smp_arg *args, const struct smp_ctx *ctx, s
 		h = lbd_wt6(p, n);
 		break;
 	case HASH32_CRC32C:
-		h = crc32c(smp->u.s);
+		h = crc32c_end(crc32c_add(CRC32C_INIT, p, n));
 		break;
 	}
 	return smp_int(smp, args[0].i ? lbd_mix32(h) : h);

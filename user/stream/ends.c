@@ -26,7 +26,7 @@ static void session_fini(struct session *s)
 {
 	if (!s->more)
 		return;
-	free(s->more->tlvs);
+	free(s->more->header);
 	free(s->more);
 	s->more = NULL;
 }
@@ -46,7 +46,16 @@ const struct addr *session_fc_src(const struct session *s)
 
 const struct addr *session_fc_dst(struct session *s)
 {
-	return s->more && s->more->has_fc_dst ? &s->more->fc_dst : session_dst(s);
+	struct session_more *m = s->more;
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	if (!m || !m->has_fc_dst)
+		return session_dst(s);
+	if (m->ask_fc_dst && getsockname(s->client.io.fd, (struct sockaddr *)&ss, &len) == 0)
+		addr_from_sockaddr(&m->fc_dst, &ss);
+	m->ask_fc_dst = false;
+	return &m->fc_dst;
 }
 
 const struct addr *stream_src(const struct stream *s)
@@ -61,6 +70,20 @@ const struct addr *stream_dst(struct stream *s)
 
 /* ---- changed ---- */
 
+/* What is there now is the connection's; a destination that nobody has asked for is not asked for here. */
+static void keep_connection(struct session *s, struct session_more *m, bool source)
+{
+	if (source && !m->has_fc_src) {
+		m->fc_src = s->src;
+		m->has_fc_src = true;
+	}
+	if (!source && !m->has_fc_dst) {
+		m->has_fc_dst = true;
+		m->ask_fc_dst = !(s->flags & SESS_DST_KNOWN);
+		m->fc_dst = s->dst;
+	}
+}
+
 static void set_for_session(struct session *s, enum ends_layer layer, bool source,
 			    const struct addr *a)
 {
@@ -70,10 +93,7 @@ static void set_for_session(struct session *s, enum ends_layer layer, bool sourc
 		m = session_more(s);
 		if (!m)
 			return;
-		if (source && !m->has_fc_src)
-			m->fc_src = s->src, m->has_fc_src = true;
-		if (!source && !m->has_fc_dst)
-			m->fc_dst = *session_dst(s), m->has_fc_dst = true;
+		keep_connection(s, m, source);
 	}
 	if (source) {
 		s->src = *a;
@@ -141,18 +161,6 @@ void ends_origin(const struct stream *s, struct conn_origin *from)
 	from->tos = m->bc_tos;
 	from->has_mark = m->has_bc_mark;
 	from->mark = m->bc_mark;
-}
-
-void ends_apply_bc(const struct stream *s)
-{
-	const struct stream_more *m = s->more;
-
-	if (!m || !s->up || !conn_is_open(&s->up->conn))
-		return;
-	if (m->has_bc_tos)
-		ends_set_tos(s->up->conn.io.fd, m->bc_tos);
-	if (m->has_bc_mark)
-		ends_set_mark(s->up->conn.io.fd, m->bc_mark);
 }
 
 void ends_vanish(struct session *s, int ttl)

@@ -14,9 +14,11 @@
 struct session_more {
 	struct addr fc_src, fc_dst; /* the connection's, where the session's differ */
 	bool has_fc_src, has_fc_dst;
-	bool rcvd_proxy;     /* a PROXY (or NetScaler) header came */
-	uint16_t ntlvs;      /* bytes of `tlvs`: the header's type-length-values as they came */
-	unsigned char *tlvs; /* NULL: none */
+	bool ask_fc_dst; /* the socket has not been asked yet */
+	bool rcvd_proxy; /* a PROXY header came */
+	uint16_t header_size, header_got;
+	unsigned char *header; /* of version 2: while it comes, and for its tlvs; NULL: none */
+	struct slice tlvs;
 };
 
 /* What few streams have: made when first needed, ends with the stream. */
@@ -57,9 +59,8 @@ void ends_set(struct session *s, struct stream *st, enum ends_layer layer, bool 
 /* IP_TOS or IPV6_TCLASS of @fd; SO_MARK. Refusals (no TCP socket, no CAP_NET_ADMIN) have no effect, as in HAProxy. */
 void ends_set_tos(int fd, uint8_t tos);
 void ends_set_mark(int fd, uint32_t mark);
-/* What rules want of the connection to the server: of one to be made, of a reused one. */
+/* What rules want of the connection to the server. */
 void ends_origin(const struct stream *s, struct conn_origin *from);
-void ends_apply_bc(const struct stream *s);
 /*
  * The client is not to learn that its connection ends: close() will send neither FIN nor RST (TCP_REPAIR, needs CAP_NET_ADMIN;
  * without it, or with a @ttl, a reset goes out with a time to live of @ttl or 1).

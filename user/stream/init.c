@@ -9,6 +9,8 @@
 #include "stream/init.h"
 #include "stream/listener.h"
 #include "stream/process_rate.h"
+#include "stream/proxy_accept.h"
+#include "stream/proxy_send.h"
 #include "stream/session.h"
 #include "stream/source.h"
 #include "stream/splice.h"
@@ -60,6 +62,8 @@ void stream_module_init(void)
 	process_rate_init();
 	splice_init();
 	source_init();
+	proxy_accept_init();
+	proxy_send_init();
 	stream_keywords_init();
 	start_register(&hooks);
 }

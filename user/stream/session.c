@@ -11,6 +11,7 @@
 #include "policy/rules.h"
 #include "policy/vars.h"
 #include "stream/process_rate.h"
+#include "stream/proxy_accept.h"
 #include "stream/session_new.h"
 #include "stream/stream.h"
 #include "transport/tls.h"
@@ -290,7 +291,7 @@ void session_accept(struct listener *l, int fd, const struct addr *src)
 		session_delete(s);
 		return;
 	}
-	if (conn_open(&s->client, fd, &l->bind->setup, on_handshake, s)) {
+	if (conn_open(&s->client, fd, proxy_accept_setup(s), on_handshake, s)) {
 		session_delete(s);
 		return;
 	}

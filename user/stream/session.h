@@ -59,7 +59,14 @@ struct session {
 	struct session_more *more; /* stream/ends.h; NULL: nothing of it */
 	char proto_part[] __attribute__((aligned(8)));
 };
-enum { SESS_DST_KNOWN = 1, SESS_COUNTED_FE = 2, SESS_DRAINING = 4, SESS_KILLED = 8 };
+enum {
+	SESS_DST_KNOWN = 1,
+	SESS_COUNTED_FE = 2,
+	SESS_DRAINING = 4,
+	SESS_KILLED = 8,
+	SESS_EXPECT_PROXY = 16,
+	SESS_EXPECT_CIP = 32 /* rules say that such a header comes */
+};
 
 const struct addr *session_dst(struct session *s);
 /* This worker's sessions (struct session.node). */

@@ -102,6 +102,13 @@ static bool pretended(struct stream *s, const struct source_conf *c, struct addr
 	return false;
 }
 
+bool source_pretends(struct stream *s, struct addr *out)
+{
+	const struct source_conf *c = source_of(s->srv);
+
+	return c && pretended(s, c, out);
+}
+
 int source_for_stream(struct stream *s, struct conn_origin *out)
 {
 	const struct source_conf *c = source_of(s->srv);

@@ -30,6 +30,8 @@ struct source_conf {
 
 /* What holds for @srv: its own or its backend's; NULL: nothing. */
 const struct source_conf *source_of(const struct server *srv);
+/* Whose address a connection of @s to s->srv pretends to come from; false: nobody's. */
+bool source_pretends(struct stream *s, struct addr *out);
 /* For a connection of @s to s->srv. 0, or -errno: no port of the range is free. */
 int source_for_stream(struct stream *s, struct conn_origin *out);
 /* For a check of @srv: never somebody else's address. */

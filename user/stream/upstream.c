@@ -329,7 +329,7 @@ static int max_retries(const struct stream *s)
 	return s->be->retries < 0 ? DEFAULT_RETRIES : s->be->retries;
 }
 
-static int start_connect(struct stream *s)
+static int start_connect(struct stream *s, uint64_t key)
 {
 	struct server *srv = s->srv;
 	struct upstream *up = upstream_new(srv, s);
@@ -342,7 +342,7 @@ static int start_connect(struct stream *s)
 		return -ENOMEM;
 	}
 	s->up = up;
-	up->key = upstream_sni_key(s);
+	up->key = key;
 	/* read before the address: a change in between costs a pooling */
 	up->addr_version = atomic_load(&srv->live.addr_version);
 	stream_server_addr(s, &to);
@@ -466,20 +466,19 @@ static enum step_result connect_done(struct stream *s)
 static enum step_result connect_start(struct stream *s)
 {
 	enum upstream_take take = s->hooks->may_reuse ? s->hooks->may_reuse(s) : UP_TAKE_NONE;
+	uint64_t key = s->hooks->may_reuse ? upstream_key(s) : 0;
 	int err;
 
 	if (take != UP_TAKE_NONE)
-		s->up = upstream_take_idle(s->srv, s, take);
-	if (s->up) {
-		ends_apply_bc(s);
+		s->up = upstream_take_idle(s->srv, s, take, key);
+	if (s->up)
 		return connect_done(s);
-	}
 	if (!upstream_make_room(s->srv, s)) {
 		s->connect_state = CONNECT_ROOM;
 		s->waits = WAIT_OTHER;
 		return STEP_WAIT;
 	}
-	err = start_connect(s);
+	err = start_connect(s, key);
 	if (err)
 		return connect_failed(s, cause_of(-err));
 	if (!(s->up->conn.flags & (CONN_CONNECTING | CONN_HANDSHAKE)))

@@ -19,10 +19,9 @@ struct upstream {
 	uint32_t requests;     /* served on it */
 	uint32_t
 		addr_version; /* server.live.addr_version when it was connected: another one means an old address */
+	uint64_t key; /* upstream_key() when it was made */
 	uint16_t flags;
 	uint16_t source_port; /* taken from a range of `source`; 0: none */
-	uint64_t
-		key; /* of the server name it was made for (upstream_sni.h): others do not get it */
 	struct timer idle_timer;
 };
 /* UP_PRIVATE: when idle it waits for the next stream of the same session, and ends with it. */
@@ -76,6 +75,10 @@ void upstream_forget(struct stream *s);
 void upstream_init(void);
 /* Makes the pools of all servers. Control thread, before the workers start. */
 void upstreams_prepare(struct config *cfg);
+/*
+ * A number that differs between connections to s->srv which must not stand for each other; 0 where nothing is special.
+ */
+uint64_t upstream_key(struct stream *s);
 /* Idle connections of @srv in this worker that may be shared, from the newest (struct upstream.pool_node). */
 struct list *upstream_idle_list(struct server *srv);
 

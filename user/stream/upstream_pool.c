@@ -6,7 +6,6 @@
  * Not for: deciding who may reuse. Runs in the owning worker; the watcher in control posts to the workers.
  */
 #include "stream/upstream_pool.h"
-#include "stream/upstream_sni.h"
 #include <errno.h>
 #include "base/arena.h"
 #include "base/pool.h"
@@ -145,9 +144,10 @@ static struct upstream *find_kept(struct session *sess, const struct server *srv
 	return NULL;
 }
 
-#define LOOK_AT_MOST 32 /* idle connections for other names that are passed over */
+#define LOOK_AT_MOST 128 /* idle connections under other keys that are passed over */
 
-static struct upstream *find_shared(struct list *idle, uint64_t key)
+/* Without keys the first will do. */
+static struct upstream *find_idle(struct list *idle, uint64_t key)
 {
 	struct upstream *up;
 	int n = 0;
@@ -161,17 +161,16 @@ static struct upstream *find_shared(struct list *idle, uint64_t key)
 	return NULL;
 }
 
-struct upstream *upstream_take_idle(struct server *srv, struct stream *s, enum upstream_take take)
+struct upstream *upstream_take_idle(struct server *srv, struct stream *s, enum upstream_take take,
+				    uint64_t key)
 {
 	struct upstream *up;
-	uint64_t key;
 
 	if (!atomic_load_explicit(&srv->load.idle, memory_order_relaxed))
 		return NULL;
-	key = upstream_sni_key(s);
 	up = find_kept(s->sess, srv, key);
 	if (!up && take == UP_TAKE_ANY)
-		up = find_shared(upstream_idle_list(srv), key);
+		up = find_idle(upstream_idle_list(srv), key);
 	if (!up)
 		return NULL;
 	idle_remove(up);

@@ -11,8 +11,9 @@
 struct upstream *upstream_new(struct server *srv, struct stream *s);
 /* Closes, uncounts and frees. */
 void upstream_free(struct upstream *up);
-/* The idle connection used last, now @s's, first of those that its session has kept; NULL: none. */
-struct upstream *upstream_take_idle(struct server *srv, struct stream *s, enum upstream_take take);
+/* The idle connection under @key (upstream_key()) used last, now @s's, first of those that its session has kept; NULL: none. */
+struct upstream *upstream_take_idle(struct server *srv, struct stream *s, enum upstream_take take,
+				    uint64_t key);
 /*
  * Counts one more connection to @srv for @s, which holds a slot. false: the server has all the connections it may have,
  * some of them idle; one of another worker is being closed, @s is woken (upstream_stop_waiting_for_room() when it ends before).
