@@ -23,6 +23,8 @@ static const struct row rows[] = {
 #define COND(e, w)  { .text = e, .yes = w, .cond = true },
 #define BAD_COND(e) { .text = e, .bad = true, .cond = true },
 #include "policy_oracle.tbl.h"
+#include "policy_oracle_conv.tbl.h"
+#include "policy_own.tbl.h"
 };
 
 static bool check_expr(struct policy_bench *b, const struct row *r)

@@ -103,7 +103,7 @@ static const struct error_row cond_errors[] = {
 	{ "if { path_reg ^[a }", "missing terminating ] for character class, erroffset=3" },
 	{ "if { path -f /nonexistent/file }", "cannot open '/nonexistent/file'" },
 	{ "if { req.hdr(a) -m bin 4 }", "even number" },
-	{ "if { var(foo.x) -m found }", "the scope being proc, sess, txn, req or res" },
+	{ "if { var(foo.x) -m found }", "the scope being proc, sess, txn, req, res or check" },
 	{ "if { path,field(a,.) b }", "argument 1 must be an integer, not 'a'" },
 	{ "if { path,field(1) b }", "needs 2 arguments: argument 2 is a string" },
 	{ "if { path(1) b }", "takes no arguments" },

@@ -47,6 +47,16 @@ const struct log_alias *log_alias_find(struct slice name, const struct log_alias
 	return NULL;
 }
 
+bool log_alias_write(struct slice name, struct strbuf *out, const struct log_ctx *c)
+{
+	const struct log_alias *base, *row = log_alias_find(name, &base);
+
+	if (!row)
+		return false;
+	(c->http ? row : base)->write(out, c);
+	return true;
+}
+
 const struct log_alias *log_alias_at(size_t i)
 {
 	return i < naliases ? aliases[i].base : NULL;

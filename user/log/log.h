@@ -55,6 +55,9 @@ void log_alias_register(const struct log_alias *rows, size_t n);
 /* What would break a log line or hide in it is written #XX, as HAProxy does. */
 void log_add_escaped(struct strbuf *out, struct slice s);
 
+/* What the variable @name writes in @c; false when there is none. */
+bool log_alias_write(struct slice name, struct strbuf *out, const struct log_ctx *c);
+
 struct logformat;
 /*
  * Compiles @text (found in word @word of @l): aliases and %[expr] with the flags Q, X, E. NULL with the error said.

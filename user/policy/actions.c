@@ -27,27 +27,45 @@ struct var_action {
 	const struct var_name *name;
 	struct expr *expr;
 	struct logformat *format;
+	unsigned int conditions;
 };
 
 /* The name between the parentheses of the action's own word. */
-static const struct var_name *var_of_word(struct cfg_line *l, int word)
+static const struct var_name *var_of_word(struct cfg_line *l, int word, unsigned int *conditions)
 {
 	const char *z = l->words[word].z, *open = strchr(z, '(');
 	size_t n = open ? strlen(open) : 0;
+	struct slice list;
+	ptrdiff_t comma;
 
 	if (!open || n < 3 || open[n - 1] != ')') {
 		cfg_error(l, word, "'%s' needs a variable in parentheses: %.*s(<scope>.<name>)", z,
 			  (int)strcspn(z, "("), z);
 		return NULL;
 	}
-	return vars_name_const(l, word, slice_make(open + 1, n - 2));
+	list = slice_make(open + 1, n - 2);
+	comma = slice_chr(list, ',');
+	if (comma < 0)
+		return vars_name_const(l, word, list);
+	for (struct slice rest = slice_from(list, (size_t)comma + 1); conditions;) {
+		ptrdiff_t next = slice_chr(rest, ',');
+
+		if (vars_condition(l, word, slice_first(rest, next < 0 ? rest.n : (size_t)next),
+				   conditions))
+			return NULL;
+		if (next < 0)
+			return vars_name_const(l, word, slice_first(list, (size_t)comma));
+		rest = slice_from(rest, (size_t)next + 1);
+	}
+	cfg_error(l, word, "'%s' takes no conditions", z);
+	return NULL;
 }
 
 static int parse_set_var(struct cfg_line *l, int *i, struct rule *r)
 {
 	struct var_action *a = ARENA_NEW(l->arena, struct var_action);
 
-	a->name = var_of_word(l, *i - 1);
+	a->name = var_of_word(l, *i - 1, &a->conditions);
 	if (!a->name)
 		return -1;
 	if (*i >= l->nwords)
@@ -65,7 +83,7 @@ static enum rule_verdict run_set_var(const struct rule *r, const struct smp_ctx 
 	struct sample s;
 
 	if (expr_eval(a->expr, ctx, SMP_ANY, &s))
-		vars_set(a->name, ctx, &s);
+		vars_set_if(a->name, ctx, &s, a->conditions);
 	return RULE_CONTINUE;
 }
 
@@ -73,7 +91,7 @@ static int parse_set_var_fmt(struct cfg_line *l, int *i, struct rule *r)
 {
 	struct var_action *a = ARENA_NEW(l->arena, struct var_action);
 
-	a->name = var_of_word(l, *i - 1);
+	a->name = var_of_word(l, *i - 1, &a->conditions);
 	if (!a->name)
 		return -1;
 	if (*i >= l->nwords)
@@ -97,7 +115,7 @@ static enum rule_verdict run_set_var_fmt(const struct rule *r, const struct smp_
 
 	logformat_write(a->format, &text, &lc, ctx);
 	s.u.s = strbuf_slice(&text);
-	vars_set(a->name, ctx, &s);
+	vars_set_if(a->name, ctx, &s, a->conditions);
 	strbuf_fini(&text);
 	return RULE_CONTINUE;
 }
@@ -106,7 +124,7 @@ static int parse_unset_var(struct cfg_line *l, int *i, struct rule *r)
 {
 	struct var_action *a = ARENA_NEW(l->arena, struct var_action);
 
-	a->name = var_of_word(l, *i - 1);
+	a->name = var_of_word(l, *i - 1, NULL);
 	r->priv = a;
 	return a->name ? 0 : -1;
 }
@@ -143,7 +161,7 @@ static const struct action_row rows[] = {
 	  .run = run_set_var,
 	  .kernel = KERNEL_NEVER,
 	  .kernel_says = SAYS_VAR,
-	  .usage = "set-var(<scope>.<name>) <expression>",
+	  .usage = "set-var(<scope>.<name>[,<condition>...]) <expression>",
 	  .help = "Keeps a value in a variable." },
 	{ .name = "set-var-fmt",
 	  .sets = SETS_TCP | SETS_HTTP,
@@ -151,7 +169,7 @@ static const struct action_row rows[] = {
 	  .run = run_set_var_fmt,
 	  .kernel = KERNEL_NEVER,
 	  .kernel_says = SAYS_VAR,
-	  .usage = "set-var-fmt(<scope>.<name>) <format>",
+	  .usage = "set-var-fmt(<scope>.<name>[,<condition>...]) <format>",
 	  .help = "Keeps a text made by a log-format in a variable." },
 	{ .name = "unset-var",
 	  .sets = SETS_TCP | SETS_HTTP,

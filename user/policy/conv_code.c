@@ -278,6 +278,65 @@ static bool conv_strftime(const struct smp_arg *args, const struct smp_ctx *ctx,
 	return smp_str(smp, slice_make(buf, strftime(buf, 512, args[0].s.p, &tm)));
 }
 
+/* strftime(3) with %N, %3N, %6N...: that many digits of the second's fraction. */
+static bool expand_fraction(struct slice format, uint64_t ns, char *out, size_t size)
+{
+	size_t used = 0;
+
+	for (size_t i = 0; i < format.n; i++) {
+		const char *p = format.p + i;
+		size_t left = format.n - i;
+		int digits = left > 2 && p[0] == '%' && p[1] >= '1' && p[1] <= '9' && p[2] == 'N'
+				     ? p[1] - '0'
+			     : left > 1 && p[0] == '%' && p[1] == 'N' ? 9
+								      : 0;
+		char text[16];
+
+		if (used + 12 > size)
+			return false;
+		if (digits) {
+			snprintf(text, sizeof(text), "%09u", (unsigned int)ns);
+			memcpy(out + used, text, (size_t)digits);
+			used += (size_t)digits;
+			i += p[1] == 'N' ? 1 : 2;
+			continue;
+		}
+		out[used++] = *p;
+		if (*p == '%' && left > 1) { /* "%%N" is no fraction */
+			out[used++] = p[1];
+			i++;
+		}
+	}
+	out[used] = 0;
+	return true;
+}
+
+/* priv: parts per second, negative for local time */
+static bool conv_fine_time(const struct smp_arg *args, const struct smp_ctx *ctx,
+			   struct sample *smp)
+{
+	int64_t per = args[SMP_MAX_ARGS - 1].i, v;
+	bool local = per < 0;
+	char format[512], *buf = smp_alloc(ctx, 512);
+	struct tm tm;
+	time_t t;
+
+	if (local)
+		per = -per;
+	v = smp->u.i + args[1].i;
+	t = v / per - (v % per < 0);
+	v = (v % per + per) % per;
+	if (!buf ||
+	    !expand_fraction(args[0].s, (uint64_t)v * (1000000000 / (uint64_t)per), format,
+			     sizeof(format)) ||
+	    !(local ? localtime_r(&t, &tm) : gmtime_r(&t, &tm)))
+		return false;
+	return smp_str(smp, slice_make(buf, strftime(buf, 512, format, &tm)));
+}
+
+#define FINE_TIME(n, per)                                                       \
+	.name = n, .in = SMP_INT, .out = SMP_STR, .min_args = 1, .max_args = 2, \
+	.args = { ARG_STR, ARG_INT }, .convert = conv_fine_time, .priv = per
 #define TIME(n, local)                                                          \
 	.name = n, .in = SMP_INT, .out = SMP_STR, .min_args = 1, .max_args = 2, \
 	.args = { ARG_STR, ARG_INT }, .convert = conv_strftime, .priv = local
@@ -350,6 +409,12 @@ static const struct converter_row rows[] = {
 	  .help = "A time as HTTP writes it; an offset; the unit s, ms or us." },
 	{ TIME("utime", 0), .help = "A time by strftime(3), in UTC." },
 	{ TIME("ltime", 1), .help = "A time by strftime(3), in local time." },
+	{ FINE_TIME("ms_utime", 1000),
+	  .help = "A time in milliseconds by strftime(3) with %N for the fraction, in UTC." },
+	{ FINE_TIME("ms_ltime", -1000), .help = "The same in local time." },
+	{ FINE_TIME("us_utime", 1000000),
+	  .help = "A time in microseconds by strftime(3) with %N for the fraction, in UTC." },
+	{ FINE_TIME("us_ltime", -1000000), .help = "The same in local time." },
 };
 
 void conv_code_register(void)

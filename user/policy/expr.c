@@ -109,7 +109,7 @@ static int parse_conv(struct cfg_line *l, int i, struct expr *e, const char **at
 		c->args[SMP_MAX_ARGS - 1].i = row->priv;
 	if (row->check && row->check(l, i, c->args))
 		return -1;
-	if (row->out != SMP_ANY)
+	if (row->out != SMP_ANY || (row->flags & CONV_OUT_VARIES))
 		e->out = row->out;
 	e->nconvs++;
 	return 0;

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "policy/cond.h"
 #include "policy/rules_priv.h"
 #include "policy/sample_util.h"
 #include "process/start.h"
@@ -245,7 +246,7 @@ static int check_uuid(struct cfg_line *l, int word, struct smp_arg *args)
 /* ---- backends and servers ---- */
 
 /* How many servers take new connections: of the backups only the first counts, unless all are used. */
-static uint32_t usable_servers(const struct proxy *px)
+int64_t backend_usable_servers(const struct proxy *px)
 {
 	uint32_t active = px->up_active, backup = px->up_backup;
 
@@ -256,7 +257,7 @@ static uint32_t usable_servers(const struct proxy *px)
 
 static bool fetch_nbsrv(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
 {
-	return smp_int(out, usable_servers(args[0].ptr));
+	return smp_int(out, backend_usable_servers(args[0].ptr));
 }
 
 static int64_t queued(struct proxy *px)
@@ -277,7 +278,7 @@ static bool fetch_queue(const struct smp_arg *args, const struct smp_ctx *ctx, s
 static bool fetch_avg_queue(const struct smp_arg *args, const struct smp_ctx *ctx,
 			    struct sample *out)
 {
-	int64_t n = queued(args[0].ptr), servers = usable_servers(args[0].ptr);
+	int64_t n = queued(args[0].ptr), servers = backend_usable_servers(args[0].ptr);
 
 	return smp_int(out, servers ? (n + servers - 1) / servers : n * 2);
 }
@@ -399,6 +400,40 @@ static bool fetch_srv_number(const struct smp_arg *args, const struct smp_ctx *c
 	return false;
 }
 
+/* ---- acl(name,...) ---- */
+
+/* The names become a condition: all of them, each with or without '!'. */
+static int check_acl(struct cfg_line *l, int word, struct smp_arg *args)
+{
+	struct cfg_line line = *l;
+	int n = 0;
+
+	line.words = arena_zalloc(l->arena, sizeof(*line.words) * (SMP_MAX_ARGS + 3));
+	line.words[n++].z = "if";
+	for (int i = 0; i < SMP_MAX_ARGS - 1 && arg_given(args, i); i++) {
+		if (!args[i].s.n || args[i].s.p[0] == '{')
+			return cfg_error(l, word, "fetch 'acl' takes names of ACLs");
+		line.words[n++] = (struct cfg_word){ .z = args[i].s.p,
+						     .n = args[i].s.n,
+						     .column = l->words[word].column };
+	}
+	line.words[n].z = "";
+	line.nwords = n;
+	args[0].ptr = cond_parse(&line, 0, SMP_WHERE_LOG);
+	return args[0].ptr ? 0 : -1;
+}
+
+static bool fetch_acl(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
+{
+	enum acl_result r = cond_eval(args[0].ptr, ctx);
+
+	if (r == ACL_MORE) {
+		out->flags |= SMP_F_MAY_CHANGE;
+		return false;
+	}
+	return smp_bool(out, r == ACL_YES);
+}
+
 /* The end of the inspection: no more data will come. */
 static bool fetch_wait_end(const struct smp_arg *args, const struct smp_ctx *ctx,
 			   struct sample *out)
@@ -462,6 +497,10 @@ static const struct fetch_row rows[] = {
 	{ INTERNAL("wait_end", SMP_BOOL, fetch_wait_end), .flags = FETCH_NO_INDEX, IN_DAEMON,
 	  .help = "True when the inspection is over; before, it asks to wait." },
 
+	{ INTERNAL("acl", SMP_BOOL, fetch_acl), .min_args = 1, .max_args = 5,
+	  .args = { ARG_STR, ARG_STR, ARG_STR, ARG_STR, ARG_STR }, .check = check_acl,
+	  .flags = FETCH_NO_INDEX, IN_DAEMON,
+	  .help = "All of the named ACLs hold; '!' in front of a name: it does not." },
 	{ INTERNAL("nbsrv", SMP_INT, fetch_nbsrv), OPT_BACKEND, IN_DAEMON,
 	  .help = "How many servers of the backend are usable." },
 	{ INTERNAL("queue", SMP_INT, fetch_queue), OPT_BACKEND, IN_DAEMON,

@@ -125,7 +125,8 @@ enum px_value {
 	PX_T_SERVER,
 	PX_T_TUNNEL,
 	PX_T_CONNECT,
-	PX_T_QUEUE
+	PX_T_QUEUE,
+	PX_T_TARPIT
 };
 
 static bool px_value(const struct proxy *px, enum px_value what, struct sample *out)
@@ -149,6 +150,8 @@ static bool px_value(const struct proxy *px, enum px_value what, struct sample *
 		return smp_int(out, px->timeout.connect);
 	case PX_T_QUEUE:
 		return smp_int(out, px->timeout.queue);
+	case PX_T_TARPIT:
+		return smp_int(out, px->timeout.tarpit ? px->timeout.tarpit : px->timeout.connect);
 	}
 	return false;
 }
@@ -230,6 +233,8 @@ static const struct fetch_row rows[] = {
 	  .help = "The backend's connect timeout, ms." },
 	{ L4("be_queue_timeout", SMP_INT, fetch_be), OF_BACKEND, .priv = PX_T_QUEUE, IN_DAEMON,
 	  .help = "The backend's queue timeout, ms." },
+	{ L4("be_tarpit_timeout", SMP_INT, fetch_be), OF_BACKEND, .priv = PX_T_TARPIT, IN_DAEMON,
+	  .help = "The backend's tarpit timeout, ms." },
 	{ L4("srv_id", SMP_INT, fetch_srv_id), OF_SERVER, IN_DAEMON,
 	  .help = "The number of the server that was chosen." },
 	{ L4("srv_name", SMP_STR, fetch_srv_name), OF_SERVER, IN_DAEMON,

@@ -236,6 +236,15 @@ void policy_init(void)
 	conv_code_register();
 	conv_map_register();
 	pattern_actions_register();
+	conv_json_register();
+	conv_x509_register();
+	conv_proto_register();
+	conv_mqtt_register();
+	conv_crypto_register();
+	conv_jwt_register();
+	conv_pick_register();
+	conv_lookup_register();
+	fetch_times_register();
 	predefined_register();
 	actions_register();
 	actions_stream_register();

@@ -7,6 +7,7 @@
 #include "base/coverage.h"
 #include "policy/cond.h"
 #include "policy/rules_priv.h"
+#include "stream/stream.h"
 
 /* ---- parsing ---- */
 
@@ -260,6 +261,8 @@ static enum rule_verdict run_one(const struct rule *r, const struct smp_ctx *ctx
 	if (v == RULE_CONTINUE) {
 		p->stopped_by = NULL;
 		*next = true;
+	} else if (v != RULE_YIELD && ctx->stream) {
+		ctx->stream->last_rule = r;
 	}
 	return v;
 }

@@ -28,6 +28,17 @@ void conv_text_register(void);
 void conv_hash_register(void);
 void conv_code_register(void);
 void conv_map_register(void);
+void conv_json_register(void);
+void conv_x509_register(void);
+void conv_proto_register(void);
+void conv_mqtt_register(void);
+void conv_crypto_register(void);
+void conv_jwt_register(void);
+void conv_pick_register(void);
+void conv_lookup_register(void);
+void fetch_times_register(void);
+/* Servers of the backend that would be picked now (fetch nbsrv). */
+int64_t backend_usable_servers(const struct proxy *px);
 void actions_register(void);
 void actions_stream_register(void);
 void capture_register(void);

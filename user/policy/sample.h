@@ -54,7 +54,8 @@ struct smp_ctx {
 	void *http;    /* l7's transaction (struct http_txn), NULL outside http */
 	bool response; /* which direction */
 	bool final;    /* no more data will come: a fetch must answer instead of asking for more */
-	/* raw data under inspection (tcp-request content): */
+	struct vars **check_vars; /* of a health check (scope "check"), else NULL */
+	/* raw data under inspection (tcp-request content, tcp-response content): */
 	struct slice data;
 	struct arena *
 		scratch; /* for results that are no slices of the traffic; reset by the rule engine per request */
@@ -132,6 +133,7 @@ struct fetch_row {
 enum {
 	FETCH_NO_INDEX =
 		1, /* another call may give another value, or it has an effect: never evaluated ahead of its rule */
+	CONV_OUT_VARIES = 2, /* the value decides what type comes out (with .out SMP_ANY) */
 };
 void fetch_register(const struct fetch_row *rows, size_t n);
 

@@ -13,6 +13,7 @@
 struct stream;
 struct upstream;
 struct stream_more;
+struct rule;
 
 /* Why a stream is not running; also printed by `show sess`. Several may be set. */
 enum stream_wait {
@@ -73,6 +74,7 @@ struct stream {
 	const struct upstream_hooks *hooks;
 	uint64_t queue_pos_be, queue_pos_srv; /* for %bq/%sq */
 	struct vars *vars;                    /* txn/req/res scopes (policy/vars.h) */
+	const struct rule *last_rule;         /* the last one that ended its set; for logs */
 	struct stream_tuning
 		*tune; /* what rules set for this stream only (stream/tuning.h), or NULL */
 	struct stream_more *more;             /* stream/ends.h; NULL: nothing of it */
