@@ -18,6 +18,7 @@
 #include "policy/rules.h"
 #include "process/start.h"
 #include "stats_page.h"
+#include "stick/config.h"
 #include "stream/session.h"
 #include "stream/steering.h"
 #include "transport/tls.h"
@@ -28,6 +29,7 @@ int main(int argc, char **argv)
 	config_language_init();
 	balance_init();
 	policy_init();
+	stick_init();
 
 	/* the operator's side: logs are open before anything can happen */
 	log_init();

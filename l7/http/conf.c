@@ -3,6 +3,7 @@
  * conf.c - keywords of mode http: how connections are kept and shared, addresses forwarded, how strict the parser is. Control
  * thread, before the workers start.
  */
+#include "http/stick_events.h"
 #include "http/conf.h"
 #include "base/units.h"
 #include "config/keyword.h"
@@ -308,6 +309,7 @@ void http_init(void)
 	http_conf_init();
 	http_error_file_init();
 	http_log_init();
+	http_stick_init();
 	h1_client_init();
 	h2_client_init();
 }

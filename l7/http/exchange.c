@@ -5,6 +5,7 @@
  */
 #include "http/splice.h"
 #include "http/steps.h"
+#include "http/stick_events.h"
 
 #include "log/log.h"
 #include "policy/vars.h"
@@ -154,6 +155,7 @@ static enum step_result no_response(struct http_txn *t)
 {
 	if (may_repeat(t))
 		return repeat_request(t);
+	stick_note(&t->s, STICK_EV_HTTP_FAIL);
 	count_server_failure(t, true);
 	/* Nobody knows whether it was processed: as for any dead keep-alive connection, the client decides. */
 	if ((t->s.up->flags & UP_REUSED) && !(t->flags & TXN_FIRST) && t->rsp.state == MSG_EMPTY) {
@@ -165,6 +167,7 @@ static enum step_result no_response(struct http_txn *t)
 
 static enum step_result bad_response(struct http_txn *t)
 {
+	stick_note(&t->s, STICK_EV_HTTP_FAIL);
 	count_server_failure(t, false);
 	return http_fail(t, 'P', 'H', 502);
 }
@@ -402,6 +405,7 @@ enum step_result http_step_response_rules(struct stream *s)
 		s->up->requests++;
 		note_login(t);
 		http_count_status(t);
+		stick_note(s, http_stick_status(t->status));
 	}
 	r = response_rules(t);
 	if (r != STEP_NEXT)

@@ -6,6 +6,7 @@
 #include "http/steps.h"
 #include "http/reply.h"
 #include "http/service.h"
+#include "stick/track.h"
 
 /* ---- waiting ---- */
 
@@ -55,6 +56,7 @@ static enum step_result bad_head(struct http_txn *t)
 		h1_error_status(t->cl.head.error ? t->cl.head.error : t->cl.body.error);
 
 	count_add(&http_fe_count(t)->failed_req, 1);
+	stick_note(&t->s, STICK_EV_HTTP_ERR);
 	return http_fail(t, 'P', 'R', status);
 }
 
@@ -62,6 +64,7 @@ static void note_request(struct http_txn *t)
 {
 	struct fe_counters *c = http_fe_count(t);
 
+	stick_note(&t->s, STICK_EV_HTTP_REQ);
 	count_add(&c->cum_req, 1);
 	rate_note(&c->req_sec, &c->req_cur, &c->req_prev, &c->req_max, this_loop->now_ms / 1000);
 }
@@ -86,6 +89,8 @@ static enum step_result no_request(struct http_txn *t, char cause, unsigned int 
 		t->flags |= TXN_NOT_LOGGED;
 	count_add(&http_fe_count(t)->failed_req, 1);
 	note_request(t);
+	if (cause == 'C')
+		stick_note(&t->s, STICK_EV_HTTP_ERR);
 	if (cause == 'c' || !nothing)
 		return http_fail(t, cause, 'R', status);
 	t->status = status; /* nobody is there to read it */
@@ -133,6 +138,7 @@ static enum step_result rule_deny(struct http_txn *t, bool response)
 			count_add(&be->denied_resp, 1);
 		return http_fail(t, 'P', 'H', t->deny_status ? t->deny_status : 502);
 	}
+	stick_note(&t->s, STICK_EV_HTTP_ERR);
 	count_add(&http_fe_count(t)->denied_req, 1);
 	if (be && t->s.be != t->s.sess->fe)
 		count_add(&be->denied_req, 1);

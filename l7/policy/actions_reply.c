@@ -11,6 +11,7 @@
 #include "http/reply.h"
 #include "log/log.h"
 #include "policy/action_text.h"
+#include "stick/track.h"
 
 #define SETS (RULESET_HTTP_REQ | RULESET_HTTP_RES)
 
@@ -303,6 +304,7 @@ static enum rule_verdict run_auth(const struct rule *r, const struct smp_ctx *ct
 {
 	struct http_txn *t = http_txn_ctx(ctx);
 
+	stick_note(&t->s, STICK_EV_HTTP_ERR);
 	http_reply_auth(t, 401, slice_z(r->priv));
 	stream_set_term(&t->s, 'P', 'R');
 	return RULE_DONE;

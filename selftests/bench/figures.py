@@ -72,14 +72,15 @@ def aim_ratio(limit, peers=None, upper=False):
     return judge
 
 
-def aim_at_most(limit, unit):
-    """lbd's median at most `limit`."""
+def aim_at_most(limit, unit, upper=False):
+    """lbd's median (or the upper bound of its interval) at most `limit`."""
     def judge(metric, results):
         if "lbd" not in results:
             return f"aim: at most {limit} {unit}: lbd was not measured", None
-        value = median(results["lbd"])
+        value = interval(results["lbd"])[1] if upper else median(results["lbd"])
         met = value <= limit
-        return (f"aim: at most {limit} {unit}; figure: {number(value)} {unit}: "
+        which = "upper bound " if upper else ""
+        return (f"aim: {which}at most {limit} {unit}; figure: {number(value)} {unit}: "
                 f"{'met' if met else 'NOT met'}", met)
     return judge
 

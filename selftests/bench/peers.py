@@ -58,10 +58,10 @@ def process_cpu_us(pid):
 
 
 class Peer:
-    def __init__(self, name, config, ns=None):
+    def __init__(self, name, config, ns=None, suffix=""):
         self.name, self.ns = name, ns
-        self.path = f"{TMP}/{name}.cfg"
-        self.log = f"{TMP}/{name}.log"
+        self.path = f"{TMP}/{name}{suffix}.cfg"
+        self.log = f"{TMP}/{name}{suffix}.log"
         with open(self.path, "w") as f:
             f.write(config)
         self.proc = None

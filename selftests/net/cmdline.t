@@ -101,7 +101,7 @@ ROWS = (
     ("-dKcfg", 0, ["^\ttimeout client$", "!^# cli$"], OURS),
     ("-dKhelp", 0, ["^smp: "], OURS),
     ("-dKmd", 0, ["^\\| `retries <number>` \\|"], OURS),
-    ("-x /run/none -f good.cfg", 1, ["-x: this option is HAProxy's, lbd does not have it yet"], OURS),
+    ("-db -x /run/none -f good.cfg", 1, ["-x: cannot take listening sockets over from /run/none: No such file"], SAME),
     ("-sf x", 1, ["process numbers"], OURS),
 )
 
@@ -131,6 +131,14 @@ for row in ROWS:
 def _():
     p = Lbd("global\n    stats socket 127.0.0.1:@s@ level user\nfrontend f\n    mode tcp\n    bind 127.0.0.1:@f@\n    timeout client 1s\n")
     equal(p.cmd("show env HAPROXY_CLI").strip(), f"HAPROXY_CLI=unix@{p.sock};ipv4@127.0.0.1:{p.port('s')}", "show env")
+
+
+@case("show startup-logs keeps what was said at the start")
+def _():
+    p = Lbd("frontend f\n    mode tcp\n    bind 127.0.0.1:@f@\n")
+    contains(p.cmd("show startup-logs"), "missing timeouts for frontend 'f'")
+    p = Lbd("frontend f\n    mode tcp\n    bind 127.0.0.1:@f@\n    timeout client 1s\n")
+    equal(p.cmd("show startup-logs"), "\n", "nothing was said")
 
 
 @case("called haproxy, it says HAProxy's version")

@@ -51,6 +51,10 @@ void stat_column_register(const struct stat_column *rows, size_t n);
 /* The CSV (header line and one line each); @px NULL: all. @mask: 1 fe, 2 be, 4 servers; also used by ";csv". */
 void stats_csv(struct strbuf *out, struct proxy *px, int mask, int sid);
 
+/* Opens the socket of a `stats socket` line or of -S. A descriptor, or -1 with the error said. */
+int admin_socket_open(struct bind_conf *b, struct bind_address *at, struct diag *d);
+/* A connection that the master has accepted, or made itself; @fd is ours from now on. */
+void admin_client_from_master(int fd, int level);
 int admin_open(struct config *cfg, struct diag *d);
 void admin_start(void);
 void admin_init(void);

@@ -7,6 +7,7 @@
 
 #include "base/units.h"
 #include "config/version.h"
+#include "process/startup_log.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -92,6 +93,12 @@ static enum cli_result run_version(struct cli_request *r)
 	return cli_say(r, "%s", LANGUAGE_VERSION "-lbd" LBD_VERSION);
 }
 
+static enum cli_result run_startup_logs(struct cli_request *r)
+{
+	strbuf_adds(r->out, startup_log_text());
+	return CLI_DONE;
+}
+
 static enum cli_result run_env(struct cli_request *r)
 {
 	const char *name = cli_arg(r, 0);
@@ -121,6 +128,8 @@ static const struct cli_command rows[] = {
 	  "dump list of cli sockets" },
 	{ "show version", CLI_USER, run_version, "show version",
 	  "show version of the current process" },
+	{ "show startup-logs", CLI_USER, run_startup_logs, "show startup-logs",
+	  "report logs emitted during HAProxy startup" },
 	{ "show env", CLI_OPERATOR, run_env, "show env [var]",
 	  "dump environment variables known to the process" },
 };

@@ -69,6 +69,7 @@ void cmd_basic_init(void);
 void cmd_server_init(void);
 void cmd_proxy_init(void);
 void cmd_rate_init(void);
+void cmd_handover_init(void);
 void cmd_show_init(void);
 void info_init(void);
 void info_start(void);

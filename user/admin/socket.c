@@ -44,9 +44,6 @@ static int opt_expose_fd(struct cfg_line *l, int *i, struct bind_conf *b)
 		return cfg_error(l, *i + 1, "'expose-fd' only supports 'listeners', not '%s'",
 				 word);
 	b->expose_fd = true;
-	diag_warning_once(l->diag, "expose-fd", cfg_place(l, *i),
-			  "'expose-fd listeners' has no effect: listening sockets are not handed "
-			  "to a new process yet");
 	*i += 2;
 	return 0;
 }
@@ -100,7 +97,7 @@ static const struct bind_option bind_options[] = {
 	{ "level", opt_level, KERNEL_EXACT, NULL, "level user|operator|admin",
 	  "what a stats socket allows" },
 	{ "expose-fd", opt_expose_fd, KERNEL_EXACT, NULL, "expose-fd listeners",
-	  "hands listening sockets over" },
+	  "A starting process (-x) may take the listening sockets over from here." },
 };
 
 /* ---- binding ---- */
@@ -169,9 +166,8 @@ static int bind_inet(const struct bind_conf *b, const struct bind_address *at, s
 	return fail(d, b, "cannot bind", err);
 }
 
-static int open_one(struct bind_conf *b, struct bind_address *at, struct diag *d)
+int admin_socket_open(struct bind_conf *b, struct bind_address *at, struct diag *d)
 {
-	struct admin_socket *s;
 	int fd = at->fd;
 
 	if (fd >= 0)
@@ -180,8 +176,16 @@ static int open_one(struct bind_conf *b, struct bind_address *at, struct diag *d
 		fd = at->path ? bind_unix(b, at, d) : bind_inet(b, at, d);
 	if (fd < 0)
 		return -1;
-	if (listen(fd, 128))
-		return fail(d, b, "cannot listen", errno);
+	return listen(fd, 128) ? fail(d, b, "cannot listen", errno) : fd;
+}
+
+static int open_one(struct bind_conf *b, struct bind_address *at, struct diag *d)
+{
+	struct admin_socket *s;
+	int fd = admin_socket_open(b, at, d);
+
+	if (fd < 0)
+		return -1;
 	s = xzalloc(sizeof(*s));
 	s->bind = b;
 	s->at = at;
@@ -218,6 +222,17 @@ static void on_accept(struct io *io, uint32_t ep)
 	/* Full: the rest waits in the kernel's queue until somebody leaves. */
 	list_for_each_entry(s, &admin_sockets, node)
 		loop_io_mod(&control_loop, &s->io, 0);
+}
+
+void admin_client_from_master(int fd, int level)
+{
+	static struct bind_conf bind = { .expose_fd = true };
+	static struct bind_address at = { .fd = -1 };
+	static struct admin_socket from_master = { .bind = &bind, .at = &at };
+
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+	bind.level = level;
+	admin_client_add(&from_master, fd);
 }
 
 void admin_socket_resume(void)
@@ -260,6 +275,7 @@ void admin_init(void)
 	cmd_server_init();
 	cmd_proxy_init();
 	cmd_rate_init();
+	cmd_handover_init();
 	cmd_show_init();
 	stats_init();
 	info_init();

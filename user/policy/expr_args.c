@@ -11,6 +11,7 @@
 #include "policy/sample_util.h"
 #include "policy/userlist.h"
 #include "policy/vars.h"
+#include "stick/config.h"
 
 static const char *const type_names[] = {
 	[ARG_INT] = "an integer",
@@ -154,6 +155,7 @@ static int convert(struct cfg_line *l, int word, const struct args_spec *spec, i
 	case ARG_FRONTEND:
 	case ARG_SERVER:
 	case ARG_USERLIST:
+	case ARG_TABLE:
 		put_off(l, word, spec, arg, index);
 		break;
 	default:
@@ -218,7 +220,8 @@ int expr_args_parse(struct cfg_line *l, int word, const struct args_spec *spec, 
 		*at = p + 1;
 	}
 	for (; n < spec->max; n++) {
-		if (names_proxy(spec->types[n])) { /* left out: the section it stands in */
+		if (names_proxy(spec->types[n]) || (spec->types[n] == ARG_TABLE && n < spec->min)) {
+			/* left out: the section it stands in */
 			args[n].type = spec->types[n];
 			put_off(l, word, spec, &args[n], n);
 		} else if (n < spec->min) {
@@ -282,6 +285,23 @@ static void resolve_server(struct config *cfg, struct diag *d, struct pending *p
 		   SLICE_FMT(name), px ? px->name : "this section");
 }
 
+static void resolve_table(struct diag *d, struct pending *p)
+{
+	p->arg->ptr = p->arg->s.n ? stick_table_find(p->arg->s)
+		      : p->px     ? stick_table_of(p->px)
+				  : NULL;
+	if (p->arg->ptr)
+		return;
+	if (p->arg->s.n)
+		diag_error(d, p->at,
+			   "%s '%s': there is no table '%s': no proxy of that name has a "
+			   "'stick-table'",
+			   p->what, p->row, p->arg->s.p);
+	else
+		diag_error(d, p->at, "%s '%s': '%s' has no stick-table; name one: %s(<table>)",
+			   p->what, p->row, p->px ? p->px->name : "this section", p->row);
+}
+
 static void resolve_userlist(struct diag *d, struct pending *p)
 {
 	p->arg->ptr = userlist_find(p->arg->s.p);
@@ -297,6 +317,8 @@ void expr_args_resolve(struct config *cfg, struct diag *d)
 	list_for_each_entry_safe(p, tmp, &pending, node) {
 		if (p->arg->type == ARG_USERLIST)
 			resolve_userlist(d, p);
+		else if (p->arg->type == ARG_TABLE)
+			resolve_table(d, p);
 		else if (p->arg->type == ARG_SERVER)
 			resolve_server(cfg, d, p);
 		else

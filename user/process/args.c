@@ -174,6 +174,18 @@ static int take_config_dump(struct args_parser *p)
 	return 0;
 }
 
+static int take_takeover(struct args_parser *p)
+{
+	p->a->takeover = p->value;
+	return 0;
+}
+
+static int take_master_cli(struct args_parser *p)
+{
+	p->a->master_cli = p->value;
+	return 0;
+}
+
 static int take_ipv4(struct args_parser *p)
 {
 	config_reading.ipv4_only = true;
@@ -268,8 +280,11 @@ static const struct arg_row rows[] = {
 	  "-dZ            no effect: there is no zero-copy forwarding beside splice(2)" },
 	{ "-4", ARG_FLAG, take_ipv4,
 	  "-4             names of servers stand for IPv4 addresses only" },
-	{ "-S", ARG_VALUE, take_missing, NULL },
-	{ "-x", ARG_VALUE, take_missing, NULL },
+	{ "-S", ARG_VALUE, take_master_cli,
+	  "-S <address>[,<bind option>...]  the master's CLI, with -W" },
+	{ "-x", ARG_VALUE, take_takeover,
+	  "-x <socket>    take the listening sockets over from the process with this stats socket "
+	  "(expose-fd listeners)" },
 	FLAG("--version", version, NULL),
 	FLAG("--help", help, NULL),
 };
@@ -285,10 +300,13 @@ static const struct arg_row *row_find(const char *z)
 
 static void walk_options(void (*emit)(void *ctx, const char *kind, const char *name), void *ctx)
 {
-	static const char *const environment[] = { "HAPROXY_LOCALPEER", "HAPROXY_CFGFILES",
-						   "HAPROXY_MWORKER",   "HAPROXY_STARTUP_VERSION",
-						   "HAPROXY_BRANCH",    "HAPROXY_VERSION",
-						   "HAPROXY_CLI" };
+	static const char *const environment[] = {
+		"HAPROXY_LOCALPEER",     "HAPROXY_CFGFILES",
+		"HAPROXY_MWORKER",       "HAPROXY_STARTUP_VERSION",
+		"HAPROXY_BRANCH",        "HAPROXY_VERSION",
+		"HAPROXY_CLI",           "HAPROXY_MASTER_CLI",
+		"HAPROXY_STARTUPLOGS_FD"
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		if (rows[i].take != take_missing)

@@ -16,6 +16,8 @@ struct args {
 	const char *directory;  /* -C */
 	const char *localpeer;  /* -L */
 	const char *pidfile;    /* -p */
+	const char *takeover;   /* -x */
+	const char *master_cli; /* -S */
 	const char *condition;  /* -cc */
 	const char *dump_names; /* -dK: classes, "" for none given; NULL: not asked for */
 	int64_t maxconn, proxy_maxconn, memory_mb; /* -n -N -m; 0: not given */
@@ -28,10 +30,10 @@ struct args {
 	bool master_worker, notify; /* -W; -Ws: also tells systemd */
 	int start_dir; /* descriptor of the directory that the command line was given in */
 	bool debug;    /* -d */
-	bool no_splice, no_reuseport;   /* -dS -dF -dR */
+	bool no_splice, no_reuseport;       /* -dS -dF -dR */
 	bool insecure_fork, dump_libraries; /* -dI -dL */
-	bool zero_warning;              /* -dW */
-	bool help, version, build_info; /* -h; -v; -vv */
+	bool zero_warning;                  /* -dW */
+	bool help, version, build_info;     /* -h; -v; -vv */
 };
 
 /* Registers the options' names for -dK. */

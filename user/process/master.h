@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * master.h - master-worker mode (-W): a small supervisor that starts the process that serves, reloads it on SIGUSR2 and
- * SIGHUP, and passes the ends on. Not for: configuration, sockets; the master has none. Control thread.
+ * SIGHUP, and passes the ends on. Its only sockets are those of -S. Control thread.
  */
 #ifndef LBD_PROCESS_MASTER_H
 #define LBD_PROCESS_MASTER_H
@@ -17,6 +17,16 @@ bool master_is_worker(void);
  * master itself never returns: it ends when its workers have. -1 with the error said.
  */
 int master_enter(const struct global *g, const struct args *a, char **argv, struct diag *d);
+
+/* In a worker that a reload made: a connection to the runtime API of the worker before it, once; -1: none. */
+int master_takeover_fd(void);
+
+/* -S: parses the address with its options, after the configuration was read. 0, or -1 with the error said. */
+int master_cli_parse(struct config *cfg, const char *text);
+/* Opens it, in the master. 0, or -1 with the error said. */
+int master_cli_open(struct diag *d);
+/* Registers the names for -dK. */
+void master_commands_init(void);
 
 /* In the worker: it serves now; and it ends when the master does. No effect without a master. */
 void master_worker_ready(void (*master_is_gone)(void));

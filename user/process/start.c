@@ -32,6 +32,8 @@
 #include "process/reference.h"
 #include "process/run.h"
 #include "process/signals.h"
+#include "process/startup_log.h"
+#include "process/takeover.h"
 
 struct list start_hooks_list = LIST_INIT(start_hooks_list);
 uint64_t process_start_wall_s;
@@ -240,6 +242,13 @@ static int read_configuration(struct config *cfg, const struct args *a)
 	for (int i = 0; i < a->nfiles; i++)
 		config_read(cfg, a->files[i]);
 	apply_args(cfg, a);
+	if (a->master_cli && !cfg->global.master_worker)
+		diag_warning(
+			cfg->diag, PLACE_NONE,
+			"-S: there is no master that could have a CLI: -W or 'master-worker' is "
+			"missing");
+	else if (a->master_cli)
+		master_cli_parse(cfg, a->master_cli);
 	affinity_apply_process();
 	worker_count = limits_workers(cfg);
 	config_finish(cfg);
@@ -257,7 +266,7 @@ static int read_configuration(struct config *cfg, const struct args *a)
 
 static void print_messages(const struct config *cfg)
 {
-	diag_print(cfg->diag, stderr, cfg->global.quiet ? DIAG_ERROR : DIAG_NOTICE);
+	startup_log_print(cfg->diag, cfg->global.quiet ? DIAG_ERROR : DIAG_NOTICE);
 }
 
 static int finish_check(struct config *cfg, const struct args *a, int warnings)
@@ -310,6 +319,7 @@ static int prepare_process(struct config *cfg, const struct args *a)
 {
 	struct diag *d = cfg->diag;
 	struct global *g = &cfg->global;
+	int rc;
 
 	if (!has_listener(cfg)) {
 		diag_error(d, PLACE_NONE, "no frontend listens anywhere: a 'bind' line is missing");
@@ -323,7 +333,11 @@ static int prepare_process(struct config *cfg, const struct args *a)
 			return -1;
 	}
 	model_counters_alloc(cfg);
-	if (open_all(cfg) || pidfile_write(d))
+	if (takeover_begin(a, d))
+		return -1;
+	rc = open_all(cfg);
+	takeover_end();
+	if (rc || pidfile_write(d))
 		return -1;
 	return privileges_drop(g, d);
 }
@@ -357,6 +371,8 @@ int lbd_main(int argc, char **argv)
 	coverage_hold();
 	args_init();
 	affinity_init();
+	master_commands_init();
+	startup_log_begin();
 	if (args_parse(&args, argc, argv))
 		return EXIT_ERROR;
 	rc = answer_and_end(&args);
@@ -387,9 +403,9 @@ int lbd_main(int argc, char **argv)
 	signals_block();
 	server_say = say;
 	rc = 0;
-	config->global.takes_over = is_worker || args.nold;
+	config->global.takes_over = is_worker || args.nold || args.takeover;
 	if (is_worker) /* by a reload: all about the process itself is the master's */
-		args.nold = 0;
+		args.nold = 0, args.takeover = NULL;
 	else if (config->global.master_worker)
 		rc = master_enter(&config->global, &args, argv, &diag);
 	if (config->global.master_worker)

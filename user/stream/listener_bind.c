@@ -5,6 +5,7 @@
  */
 #include "base/arena.h"
 #include "log/log.h"
+#include "stream/handover.h"
 #include "stream/listener.h"
 #include "stream/queue.h"
 #include "stream/steering.h"
@@ -71,6 +72,7 @@ struct bind_job {
 	const struct bind_address *a;
 	struct addr addr;
 	bool steered;    /* a wide address on few sockets */
+	bool adopted;    /* the socket is an earlier process's: bound, and listening */
 	char where[128]; /* the address in words */
 };
 
@@ -111,6 +113,8 @@ static int job_options(struct bind_job *j, int fd)
 		if (o[i].value &&
 		    setsockopt(fd, o[i].level, o[i].name, &o[i].value, sizeof(o[i].value)) < 0)
 			return job_error(j, o[i].words, errno, NULL);
+	if (j->adopted) /* the rest is what it was found by */
+		return 0;
 	if (v6 && (b->v6only || b->v4v6) &&
 	    setsockopt(fd, SOL_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)) < 0)
 		return job_error(j, "set v6only/v4v6 for", errno, NULL);
@@ -156,14 +160,32 @@ static const char *bind_hint(const struct addr *a, int err, char *buf, size_t si
 	return NULL;
 }
 
+/* A socket of an earlier process for this address, with this line's options; -1: there is none. */
+static int job_adopt(struct bind_job *j)
+{
+	int fd = j->steered ? -1 : handover_take(j->b, &j->addr, j->a->path);
+
+	if (fd < 0)
+		return -1;
+	j->adopted = true;
+	if ((!j->a->path && job_options(j, fd) < 0) || job_listen(j, fd) < 0) {
+		close(fd);
+		fd = -1;
+	}
+	j->adopted = false;
+	return fd;
+}
+
 static int job_inet(struct bind_job *j, bool reuseport)
 {
 	const struct global *g = &j->cfg->global;
 	struct sockaddr_storage ss;
 	socklen_t len = addr_to_sockaddr(&j->addr, &ss);
-	int one = 1, fd, err;
+	int one = 1, fd = job_adopt(j), err;
 	char hint[160];
 
+	if (fd >= 0)
+		return fd;
 	fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return job_error(j, "open a socket for", errno, NULL);
@@ -205,8 +227,13 @@ static int job_unix(struct bind_job *j)
 	bool abstract = j->a->is_abstract || path[0] == '@';
 	char temp[sizeof(un.sun_path)];
 	socklen_t len = sizeof(un);
-	int fd, n;
+	int fd = job_adopt(j), n;
 
+	if (fd >= 0) {
+		if (!abstract)
+			job_owner(j, path);
+		return fd;
+	}
 	if (abstract) {
 		size_t l = strlen(path);
 
@@ -317,6 +344,20 @@ static int bind_wide(struct bind_job *j, const struct session_proto *proto)
 	return 0;
 }
 
+/*
+ * An earlier process with more threads had more sockets for the address. Connections wait in each, and the kernel goes on
+ * sending new ones there, so all are kept.
+ */
+static int adopt_more(struct bind_job *j, bool per_thread, const struct session_proto *proto)
+{
+	int fd, t = 0;
+
+	while ((fd = job_adopt(j)) >= 0)
+		if (!add_listener(j, fd, per_thread ? t++ % worker_count : -1, proto))
+			return -1;
+	return 0;
+}
+
 static int bind_one(struct bind_job *j, const struct session_proto *proto)
 {
 	const struct bind_address *a = j->a;
@@ -329,17 +370,21 @@ static int bind_one(struct bind_job *j, const struct session_proto *proto)
 	}
 	if (a->path) {
 		snprintf(j->where, sizeof(j->where), "unix@%s", a->path);
-		return add_listener(j, job_unix(j), -1, proto) ? 0 : -1;
+		return add_listener(j, job_unix(j), -1, proto) && !adopt_more(j, false, proto) ? 0
+											       : -1;
 	}
 	addr_text(&j->addr, j->where, sizeof(j->where));
 	if (j->steered)
 		return bind_wide(j, proto);
 	if (!per_thread)
-		return add_listener(j, job_inet(j, false), -1, proto) ? 0 : -1;
+		return add_listener(j, job_inet(j, false), -1, proto) &&
+				       !adopt_more(j, false, proto)
+			       ? 0
+			       : -1;
 	for (int t = 0; t < worker_count; t++)
 		if (!add_listener(j, job_inet(j, true), t, proto))
 			return -1;
-	return 0;
+	return adopt_more(j, true, proto);
 }
 
 static const struct session_proto *proto_for(struct bind_conf *b, struct diag *d)

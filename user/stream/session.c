@@ -11,6 +11,7 @@
 #include "policy/rules.h"
 #include "policy/vars.h"
 #include "stream/process_rate.h"
+#include "stick/track.h"
 #include "stream/proxy_accept.h"
 #include "stream/session_new.h"
 #include "stream/stream.h"
@@ -193,6 +194,7 @@ static void session_start(struct session *s)
 		session_delete(s);
 		return;
 	}
+	stick_note_session(s);
 	count_add(&c->cum_sess, 1);
 	if (atomic_load_explicit(&process_limits_on, memory_order_relaxed))
 		process_rate_note(RATE_SESS, this_loop->now_us);

@@ -5,6 +5,7 @@
  */
 #include "stream/stream.h"
 #include "policy/vars.h"
+#include "stick/track.h"
 #include "stream/queue.h"
 #include "stream/tuning.h"
 #include "stream/upstream.h"
@@ -146,6 +147,9 @@ void stream_count_bytes(struct stream *s, uint64_t in, uint64_t out)
 {
 	struct fe_counters *fe = &s->sess->fe->fe_count[this_loop->tid];
 
+	if (s->t.request ||
+	    s->sess->fe->mode == MODE_TCP) /* what became no request does not count */
+		stick_note_bytes(s, in, out);
 	count_add(&fe->bytes_in, in);
 	count_add(&fe->bytes_out, out);
 	if (s->flags & STREAM_COUNTED_BE) {

@@ -78,6 +78,7 @@ struct stream {
 	struct stream_tuning
 		*tune; /* what rules set for this stream only (stream/tuning.h), or NULL */
 	struct stream_more *more;             /* stream/ends.h; NULL: nothing of it */
+	void *tracked;                        /* stick/track.h: counters of rules on content */
 	uint64_t id;
 };
 enum {
