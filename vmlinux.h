@@ -163,6 +163,24 @@ enum {
 	BPF_SK_LOOKUP_F_NO_REUSEPORT = 2,
 };
 
+/* kernel-internal: offsets are relocated */
+struct sock {
+	int sk_sndbuf;
+} __attribute__((preserve_access_index));
+
+struct inet_sock {
+	struct sock sk;
+} __attribute__((preserve_access_index));
+
+struct inet_connection_sock {
+	struct inet_sock icsk_inet;
+} __attribute__((preserve_access_index));
+
+struct tcp_sock {
+	struct inet_connection_sock inet_conn;
+	__u64 bytes_acked;
+} __attribute__((preserve_access_index));
+
 struct bpf_sk_lookup {
 	struct bpf_sock *sk;
 	__u32 family;

@@ -72,18 +72,12 @@ static void health_kill(struct session *s, char cause)
 	timer_set(this_loop, &h->timer, this_loop->now_ms);
 }
 
-static void health_describe(struct session *s, struct strbuf *out)
-{
-	strbuf_addf(out, "health check on %s\n", s->fe->name);
-}
-
 static const struct session_proto proto = {
 	.name = "health",
 	.mode = MODE_HEALTH,
 	.bytes = sizeof(struct health),
 	.start = health_start,
 	.kill = health_kill,
-	.describe = health_describe,
 };
 
 void health_mode_init(void)

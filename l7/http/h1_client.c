@@ -257,16 +257,6 @@ static void h1_drain(struct session *s)
 		timer_set(this_loop, &part(s)->timer, this_loop->now_ms);
 }
 
-static void h1_describe(struct session *s, struct strbuf *out)
-{
-	struct h1_client *h = part(s);
-
-	if (h->txn)
-		strbuf_addf(out, "h1 request %u: %s", h->requests, http_steps[h->txn->s.step].name);
-	else
-		strbuf_addf(out, "h1 idle after %u requests", h->requests);
-}
-
 static const struct session_proto h1_proto = {
 	.name = "h1",
 	.mode = MODE_HTTP,
@@ -275,7 +265,6 @@ static const struct session_proto h1_proto = {
 	.start = h1_start,
 	.drain = h1_drain,
 	.kill = h1_kill,
-	.describe = h1_describe,
 };
 
 void h1_client_init(void)

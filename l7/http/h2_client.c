@@ -768,18 +768,6 @@ static void h2_drain(struct session *s)
 		timer_set(this_loop, &c->timer, this_loop->now_ms);
 }
 
-static void h2_describe(struct session *s, struct strbuf *out)
-{
-	struct h2_conn *c = *slot(s);
-	struct h2_stream *st;
-	int n = 0;
-
-	if (c)
-		list_for_each_entry(st, &c->streams, node)
-			n++;
-	strbuf_addf(out, "h2 with %d streams", n);
-}
-
 static const struct session_proto h2_proto = {
 	.name = "h2",
 	.mode = MODE_HTTP,
@@ -788,7 +776,6 @@ static const struct session_proto h2_proto = {
 	.start = h2_start,
 	.drain = h2_drain,
 	.kill = h2_kill,
-	.describe = h2_describe,
 };
 
 bool h2_take_over(struct session *s, struct segment *first)

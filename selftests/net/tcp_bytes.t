@@ -25,7 +25,7 @@ listen t
     {option}
     server s1 127.0.0.1:{port}
 """
-ENGINES = [("auto",), ("pipe",), ("copy",)]
+ENGINES = [("auto",), ("pipe",), ("copy",), ("sockmap",)]
 
 
 def memory_kb(pid, field="VmRSS"):
@@ -99,7 +99,7 @@ def _(engine):
 
 
 @cases("the end of the {0} side first, then {1} bytes the other way, tune.splice {2}", [
-    (side, n, e) for side in ("client", "server") for n in (0, 500, 2000000) for e in ("auto", "pipe")])
+    (side, n, e) for side in ("client", "server") for n in (0, 500, 2000000) for e in ("auto", "pipe", "sockmap")])
 def _(side, n, engine):
     seen = {}
 

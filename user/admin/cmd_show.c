@@ -177,12 +177,15 @@ struct sess_dump {
 	struct strbuf part[MAX_WORKERS];
 };
 
-static void describe_stream(struct strbuf *o, const struct stream *s, uint64_t now_us)
+static void describe_stream(struct strbuf *o, struct stream *s, uint64_t now_us)
 {
+	struct strbuf more = STRBUF_INIT;
 	const struct session *ss = s->sess;
 	char src[ADDR_TEXT_MAX];
 	unsigned long age = (unsigned long)((now_us - ss->accept_us) / 1000000);
 
+	if (ss->proto->describe)
+		ss->proto->describe(s, &more);
 	strbuf_addf(o, "0x%llx: proto=%s src=%s fe=%s be=%s srv=%s", (unsigned long long)s->id,
 		    ss->src.family == ADDR_UNIX  ? "unix_stream"
 		    : ss->src.family == ADDR_IP6 ? "tcpv6"
@@ -192,13 +195,15 @@ static void describe_stream(struct strbuf *o, const struct stream *s, uint64_t n
 	strbuf_addf(o, " age=%lus step=%s waits=%02x in=%llu out=%llu rc=%u", age,
 		    s->steps && s->steps[s->step].name ? s->steps[s->step].name : "-", s->waits,
 		    (unsigned long long)s->bytes_in, (unsigned long long)s->bytes_out, s->retries);
+	strbuf_add_slice(o, strbuf_slice(&more));
+	strbuf_fini(&more);
 	strbuf_addc(o, '\n');
 }
 
 static void describe_all(struct loop *l, void *arg)
 {
 	struct sess_dump *d = arg;
-	const struct stream *s;
+	struct stream *s;
 
 	list_for_each_entry(s, worker_streams(), node)
 		if (!d->only || s->id == d->only)

@@ -53,7 +53,7 @@ struct global {
 	uint32_t stats_timeout_ms, stats_maxconn;
 	struct list stats_listeners; /* struct bind_conf of `stats socket` (admin) */
 	bool no_splice;              /* nosplice */
-	const char *splice_engine;   /* tune.splice: "auto" (or NULL), "pipe", "copy" */
+	const char *splice_engine;   /* tune.splice: "auto" (or NULL), "pipe", "sockmap", "copy" */
 	bool no_reuseport;           /* noreuseport, -dR */
 	bool takes_over; /* an older process still has the addresses: a reload, -sf, -st */
 	uint32_t spread_checks, max_spread_checks_ms;

@@ -36,6 +36,11 @@ static enum relay_result fill(struct relay *r)
 	if (!s)
 		return RELAY_MORE; /* memory is out: try again in the next round */
 	n = conn_recv(r->from, s->data, r->left < s->size ? (size_t)r->left : s->size);
+	if (r->sockmap && n >= 0 && sockmap_has_more(r, n) && n == 0) {
+		r->from->flags &= ~CONN_EOF;
+		segment_put(s);
+		return RELAY_SOON;
+	}
 	if (n > 0) {
 		r->left -= (uint64_t)n;
 		if (!r->left)

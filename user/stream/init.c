@@ -13,6 +13,7 @@
 #include "stream/proxy_send.h"
 #include "stream/session.h"
 #include "stream/source.h"
+#include "stream/sockmap.h"
 #include "stream/splice.h"
 #include "stream/upstream_pool.h"
 #include "stream/upstream_sni.h"
@@ -66,4 +67,5 @@ void stream_module_init(void)
 	proxy_send_init();
 	stream_keywords_init();
 	start_register(&hooks);
+	sockmap_init();
 }

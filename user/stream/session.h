@@ -12,6 +12,7 @@
 
 struct session;
 struct listener;
+struct stream;
 struct vars;
 struct session_more;
 
@@ -27,8 +28,8 @@ struct session_proto {
 	/* Stop now (shutdown sessions, process end): log, close. Must not free a session or stream before returning:
 	 * mark and wake. */
 	void (*kill)(struct session *s, char term_cause);
-	/* One line of `show sess`. */
-	void (*describe)(struct session *s, struct strbuf *out);
+	/* NULL, or: brings a stream's byte counts up to date, and says more in its line of `show sess`. In its worker. */
+	void (*describe)(struct stream *s, struct strbuf *out);
 };
 /* The first one registered for a mode is that mode's default. */
 void session_proto_register(const struct session_proto *p);

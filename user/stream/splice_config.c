@@ -4,27 +4,33 @@
  */
 #include "config/keyword.h"
 #include "model/config.h"
+#include "stream/sockmap.h"
 #include "stream/splice.h"
 
 /* Rows of the values of tune.splice. */
 static const struct {
 	const char *name;
-	bool pipes;
-} ways[] = { { "auto", true }, { "pipe", true }, { "copy", false } };
+	bool pipes, sockmap;
+} ways[] = { { "auto", true, false },
+	     { "pipe", true, false },
+	     { "sockmap", true, true },
+	     { "copy", false, false } };
 
 static int parse_tune_splice(struct cfg_line *l)
 {
-	if (cfg_want_args(l, 1, 1, "tune.splice auto|pipe|copy") < 0)
+	if (cfg_want_args(l, 1, 1, "tune.splice auto|pipe|sockmap|copy") < 0)
 		return -1;
 	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
 		if (strcmp(cfg_arg(l, 0), ways[i].name) == 0) {
 			splice_enabled = ways[i].pipes;
+			sockmap_wanted = ways[i].sockmap;
 			l->cfg->global.splice_engine = ways[i].name;
 			splice_always = strcmp(ways[i].name, "pipe") == 0;
 			return 0;
 		}
 	}
-	return cfg_error(l, l->first_arg, "'tune.splice' takes auto, pipe or copy, not '%s'",
+	return cfg_error(l, l->first_arg,
+			 "'tune.splice' takes auto, pipe, sockmap or copy, not '%s'",
 			 cfg_arg(l, 0));
 }
 
@@ -52,9 +58,11 @@ static int parse_maxpipes(struct cfg_line *l)
 
 static const struct cfg_keyword keywords[] = {
 	{ "tune.splice", CFG_GLOBAL, parse_tune_splice, KERNEL_EXACT, NULL,
-	  "tune.splice auto|pipe|copy",
-	  "How bytes move between two sockets: auto (default) copies small messages and splices "
-	  "bulk.",
+	  "tune.splice auto|pipe|sockmap|copy",
+	  "How bytes move between two sockets in mode tcp: auto (default) copies small messages "
+	  "and "
+	  "splices bulk, pipe always splices, sockmap lets the kernel pass them on without the "
+	  "daemon, copy reads and writes.",
 	  0 },
 	{ "tune.pipesize", CFG_GLOBAL, parse_pipesize, KERNEL_EXACT, NULL, "tune.pipesize <bytes>",
 	  "Size of the pipes that splice(2) uses; default 524288.", 0 },

@@ -32,6 +32,7 @@ struct tcp_stream {
 	struct tcp_inspect inspect, answer;  /* the client's first bytes, the server's */
 	const struct rule_set *answer_rules; /* NULL: there are none, or they have decided */
 	uint64_t armed_ms;                   /* when the timer fires */
+	bool soon; /* a direction has to be looked at again, without an event */
 };
 
 static struct tcp_stream *tcp_of(struct stream *s)
@@ -148,6 +149,9 @@ static void tcp_arm(struct tcp_stream *t)
 	uint64_t d = side_due_ms(&t->s, &t->server, &t->res, &t->req);
 	uint64_t due = c < d ? c : d;
 
+	if (t->soon && due > this_loop->now_ms + RELAY_SOON_MS)
+		due = this_loop->now_ms + RELAY_SOON_MS;
+
 	if (t->answer.due_ms && t->answer.due_ms < due)
 		due = t->answer.due_ms;
 	if (due == UINT64_MAX || (timer_armed(&t->s.timer) && t->armed_ms <= due))
@@ -167,12 +171,25 @@ static void side_expired(struct stream *s, char cause, struct relay *from, struc
 	}
 }
 
+/* Bytes that the kernel has moved keep both sides alive, from the moment at which they came. */
+static void tcp_sync(struct relay *r, struct side *from, struct side *to)
+{
+	uint64_t read = r->read, at = relay_sync(r);
+
+	if (!at || r->read == read)
+		return;
+	from->active_ms = at > from->active_ms ? at : from->active_ms;
+	to->active_ms = at > to->active_ms ? at : to->active_ms;
+}
+
 static void tcp_check_timeouts(struct tcp_stream *t)
 {
 	uint64_t now = this_loop->now_ms;
 	struct be_counters *be = &t->s.be->be_count[this_loop->tid];
 	struct srv_counters *srv = &t->s.srv->count[this_loop->tid];
 
+	tcp_sync(&t->req, &t->client, &t->server);
+	tcp_sync(&t->res, &t->server, &t->client);
 	if (side_due_ms(&t->s, &t->client, &t->req, &t->res) <= now) {
 		side_expired(&t->s, 'c', &t->req, &t->res);
 		count_add(&be->cli_aborts, 1);
@@ -210,11 +227,14 @@ static void tcp_note_abort(struct tcp_stream *t, const struct conn *c)
 static bool tcp_move(struct tcp_stream *t, struct relay *r, struct side *from, struct side *to,
 		     bool *again)
 {
-	uint64_t read = r->read, written = r->written;
+	uint64_t read, written;
 	enum relay_result result;
 
 	if (r->ended)
 		return true;
+	tcp_sync(r, from, to);
+	read = r->read;
+	written = r->written;
 	result = relay_run(r);
 	if (r->read != read)
 		from->active_ms = this_loop->now_ms;
@@ -223,6 +243,9 @@ static bool tcp_move(struct tcp_stream *t, struct relay *r, struct side *from, s
 	switch (result) {
 	case RELAY_MORE:
 		*again = true;
+		return true;
+	case RELAY_SOON:
+		t->soon = true;
 		return true;
 	case RELAY_FROM_ERROR:
 	case RELAY_TO_ERROR:
@@ -266,6 +289,8 @@ static void tcp_start_copy(struct tcp_stream *t)
 		no |= PX_O_SPLICE_AUTO;
 	relay_init(&t->req, client, server, !(no & (PX_O_SPLICE_AUTO | PX_O_SPLICE_REQ)));
 	relay_init(&t->res, server, client, !(no & (PX_O_SPLICE_AUTO | PX_O_SPLICE_RTR)));
+	relay_allow_sockmap(&t->req);
+	relay_allow_sockmap(&t->res);
 	if (t->inspect.data) {
 		relay_preload(&t->req, t->inspect.data);
 		t->inspect.data = NULL;
@@ -326,6 +351,7 @@ static enum step_result tcp_copy(struct stream *s)
 	struct tcp_stream *t = tcp_of(s);
 	bool again = false;
 
+	t->soon = false;
 	if (s->flags & STREAM_KILLED)
 		return STEP_END;
 	if (!t->req.from)
@@ -385,6 +411,8 @@ static enum step_result tcp_close(struct stream *s)
 		t->req.read = tcp_inspect_data(&t->inspect).n;
 		tcp_discard_unread(t);
 	}
+	relay_sync(&t->req);
+	relay_sync(&t->res);
 	s->bytes_in = t->req.read;
 	s->bytes_out = t->res.read;
 	stream_count_bytes(s, s->bytes_in, s->bytes_out);
@@ -440,38 +468,26 @@ static void tcp_kill(struct session *sess, char cause)
 	stream_wake(&t->s);
 }
 
-static void describe_conn(struct strbuf *out, const char *name, const struct conn *c)
+static void describe_relay(struct strbuf *out, const char *name, struct relay *r)
 {
-	strbuf_addf(out, " %s[fd=%d,%s%s%s%s%s]", name, c->io.fd, c->xprt ? c->xprt->name : "-",
-		    c->flags & CONN_CONNECTING ? ",connecting" : "",
-		    c->flags & CONN_EOF ? ",eof" : "", c->flags & CONN_WR_SHUT ? ",shut" : "",
-		    c->flags & CONN_ERROR ? ",error" : "");
+	relay_sync(r);
+	strbuf_addf(out, " %s[%s,read=%llu,written=%llu%s]", name, r->engine->name,
+		    (unsigned long long)r->read, (unsigned long long)r->written,
+		    r->ended ? ",ended"
+		    : r->eof ? ",eof"
+			     : "");
 }
 
-static void tcp_describe(struct session *sess, struct strbuf *out)
+static void tcp_describe(struct stream *s, struct strbuf *out)
 {
-	struct tcp_stream *t = session_part(sess);
-	char src[ADDR_TEXT_MAX];
+	struct tcp_stream *t = tcp_of(s);
 
-	strbuf_addf(out, "0x%llx: proto=%s src=%s fe=%s be=%s srv=%s ts=%02x age=%llus step=%s",
-		    (unsigned long long)t->s.id,
-		    sess->src.family == ADDR_IP6    ? "tcpv6"
-		    : sess->src.family == ADDR_UNIX ? "unix_stream"
-						    : "tcpv4",
-		    addr_text(&sess->src, src, sizeof(src)), sess->fe->name,
-		    t->s.be ? t->s.be->name : "<NONE>", t->s.srv ? t->s.srv->name : "<none>",
-		    t->s.waits, (unsigned long long)(this_loop->now_us - sess->accept_us) / 1000000,
-		    steps[t->s.step].name);
-	describe_conn(out, "s0", &sess->client);
-	if (t->s.up)
-		describe_conn(out, "s1", &t->s.up->conn);
-	if (t->req.from)
-		strbuf_addf(out, " rq[%s,in=%llu,held=%llu] rp[%s,in=%llu,held=%llu]",
-			    t->req.engine->name, (unsigned long long)t->req.read,
-			    (unsigned long long)relay_held(&t->req), t->res.engine->name,
-			    (unsigned long long)t->res.read,
-			    (unsigned long long)relay_held(&t->res));
-	strbuf_addc(out, '\n');
+	if (!t->req.from || s->step != STEP_COPY)
+		return;
+	describe_relay(out, "rq", &t->req);
+	describe_relay(out, "rp", &t->res);
+	s->bytes_in = t->req.read;
+	s->bytes_out = t->res.read;
 }
 
 static const struct session_proto proto_tcp = {

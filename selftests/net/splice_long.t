@@ -1,0 +1,22 @@
+#!/usr/bin/env python3
+# tap: timeout=600 long serial
+"""20,000 connections by tune.splice sockmap: random sizes, orders of ends, early data, slow readers, aborts; every byte compared, no
+standstill above 200 ms, memory bounded.
+"""
+from lbt import *
+from lbt.splice import BUFFERS, CONFIG, INSIDE_MOST, many_connections, quick_retransmissions, splice_counts
+
+
+@cases("5,000 connections, {0} at once, seed {1}", [(20, 101), (60, 102), (150, 103), (400, 104)])
+def _(at_once, seed):
+    quick_retransmissions()
+    lbd = Lbd(CONFIG.format(more="tune.splice sockmap" + BUFFERS, server=""))
+    got = many_connections(lbd, 5000, at_once=at_once, seed=seed, gap_ms=200 if at_once <= 60 else 1000, buffer=100000)
+    counts = splice_counts(lbd)
+    note(str(counts))
+    true(got["inside"] <= INSIDE_MOST, f"{got['inside']} bytes were inside, at most {INSIDE_MOST}")
+    true(int(counts["sockmap_slow_reader"]) >= 50, "slow readers were taken over")
+    true(int(counts["bytes_spliced"]) > got["bytes"] // 2, "the kernel moved most bytes")
+
+
+main()
