@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import subprocess
+import threading
 import time
 from lbt import *
 from lbt.splice import BUFFERS, CONFIG, INSIDE_MOST, many_connections, quick_retransmissions, splice_counts
@@ -98,7 +99,9 @@ def _(engine, side):
 
 @case("a half-closed connection has client-fin, and goes on until then")
 def _():
-    s = ScriptServer(lambda c, p: (c.recv(100), c.sendall(b"answer"), c.recv(100), time.sleep(20)), "s")
+    over = threading.Event()
+    at_end(over.set)
+    s = ScriptServer(lambda c, p: (c.recv(100), c.sendall(b"answer"), c.recv(100), over.wait(20)), "s")
     lbd = start(port=s.port, more="timeout server-fin 700ms")
     c = Conn(lbd.at("t"))
     c.send(b"ask")
