@@ -7,6 +7,7 @@
 #include "balance/balance.h"
 #include "balance_http.h"
 #include "check/check.h"
+#include "check/state_file.h"
 #include "check_http.h"
 #include "config/reader.h"
 #include "datapath/datapath.h"
@@ -52,6 +53,9 @@ int main(int argc, char **argv)
 
 	/* the kernel path: after the listeners, which take the ports */
 	datapath_init();
+
+	/* what was before: told to everything above */
+	state_file_init();
 
 	return lbd_main(argc, argv);
 }

@@ -148,7 +148,8 @@ static bool client_must_close(struct http_txn *t)
 
 	if ((t->flags & TXN_CLIENT_CLOSE) || http_conn_mode(t) == CONN_CLOSE ||
 	    (t->req.flags & MSG_F_CONN_CLOSE) || (t->s.sess->flags & SESS_DRAINING) ||
-	    atomic_load_explicit(&t->s.sess->fe->stopped, memory_order_relaxed))
+	    (!config->global.close_spread_ms &&
+	     atomic_load_explicit(&t->s.sess->fe->stopped, memory_order_relaxed)))
 		return true;
 	return (m->flags & MSG_F_CLOSE_DELIM) && !(m->flags & MSG_F_NO_BODY);
 }

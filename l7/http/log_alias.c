@@ -91,7 +91,9 @@ static void write_Tt(struct strbuf *o, const struct log_ctx *c)
 
 static int64_t first_byte_us(const struct log_ctx *c)
 {
-	return c->stream ? c->stream->start_wall_us : c->sess->accept_wall_us;
+	if (c->stream)
+		return c->stream->start_wall_us;
+	return c->sess ? c->sess->accept_wall_us : (int64_t)time(NULL) * 1000000;
 }
 
 static void date(struct strbuf *o, int64_t us, bool gmt, const char *fmt)

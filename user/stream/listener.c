@@ -439,16 +439,72 @@ void listeners_close(struct proxy *fe)
 
 /* ---- the whole process ---- */
 
-static void drain_in_worker(struct loop *loop, void *arg)
+/* close-spread-time: sessions are asked to end a few at a time, over a while. */
+#define SPREAD_STEPS 50
+
+static __thread struct spread {
+	struct timer timer;
+	int at_first; /* sessions */
+	int steps, steps_left;
+	uint32_t step_ms;
+} spread;
+
+/* Asks @n sessions that have not been asked yet. Returns how many of those are left. */
+static int drain_some(int n)
 {
 	struct session *s, *tmp;
+	int left = 0;
 
-	listeners_stop(loop);
 	list_for_each_entry_safe(s, tmp, worker_sessions(), node) {
+		if (s->flags & SESS_DRAINING)
+			continue;
+		if (n-- <= 0) {
+			left++;
+			continue;
+		}
 		s->flags |= SESS_DRAINING;
 		if (!s->handshake && s->proto->drain)
 			s->proto->drain(s);
 	}
+	return left;
+}
+
+static int sessions_unasked(void)
+{
+	struct session *s;
+	int n = 0;
+
+	list_for_each_entry(s, worker_sessions(), node)
+		n += !(s->flags & SESS_DRAINING);
+	return n;
+}
+
+static void spread_step(struct timer *t)
+{
+	int n = sessions_unasked(), keep = spread.at_first * (spread.steps_left - 1) / spread.steps;
+
+	if (!drain_some(n - keep))
+		return;
+	spread.steps_left -= spread.steps_left > 1;
+	timer_set(this_loop, t, this_loop->now_ms + spread.step_ms);
+}
+
+static void drain_in_worker(struct loop *loop, void *arg)
+{
+	uint32_t over_ms = config->global.close_spread_ms;
+
+	listeners_stop(loop);
+	if (over_ms == UINT32_MAX) /* they end when they end */
+		return;
+	if (!over_ms) {
+		drain_some(INT32_MAX);
+		return;
+	}
+	spread.at_first = sessions_unasked();
+	spread.steps = spread.steps_left = over_ms < SPREAD_STEPS ? (int)over_ms : SPREAD_STEPS;
+	spread.step_ms = over_ms / (uint32_t)spread.steps_left;
+	timer_init(&spread.timer, spread_step);
+	spread_step(&spread.timer);
 }
 
 static void drain_started(void *arg)
