@@ -47,6 +47,12 @@ void live_index_init(struct live_index *ix, const struct live_method *how)
 			tables[how->kind].delims);
 }
 
+void live_index_reserve(struct live_index *ix, uint32_t n)
+{
+	if (ix->how.kind != MATCH_REG)
+		live_table_reserve(&ix->table, n);
+}
+
 void live_index_fini(struct live_index *ix)
 {
 	live_table_fini(&ix->table);

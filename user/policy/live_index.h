@@ -25,6 +25,8 @@ struct live_index {
 };
 
 void live_index_init(struct live_index *ix, const struct live_method *how);
+/* About @n entries will come; before the first. Writer. */
+void live_index_reserve(struct live_index *ix, uint32_t n);
 void live_index_fini(struct live_index *ix);
 /* Makes the keys of @e. 0, or -1 with @err filled and nothing added. @dns: host names may stand for addresses. Writer. */
 int live_index_add(struct live_index *ix, uint16_t number, struct pat_entry *e, bool dns,

@@ -88,7 +88,8 @@ void live_table_init(struct live_table *t, enum live_kind kind, bool icase, cons
 	memset(t, 0, sizeof(*t));
 	t->kind = kind;
 	t->icase = icase;
-	t->delims = delims;
+	for (const char *c = delims; c && *c; c++)
+		t->delims[(unsigned char)*c / 64] |= 1ull << ((unsigned char)*c % 64);
 }
 
 void live_table_fini(struct live_table *t)
@@ -281,22 +282,49 @@ static inline bool filter_has(const struct live_slots *s, uint64_t h)
 	return filter_bit(s, h) || (old && filter_bit(old, h));
 }
 
+/* Keys to be looked up, gathered so that their slots come into the cache together. */
+#define GATHER 16
+
 struct search {
 	const struct live_table *t;
 	const struct live_slots *s;
 	enum live_want want;
 	const struct live_node *best;
 	size_t longest;
+	unsigned int n;
+	struct {
+		uint64_t hash;
+		struct slice key;
+	} gathered[GATHER];
 };
 
-/* True: this one will do, whatever else there is. */
-static inline bool consider(struct search *q, const struct live_node *n)
+/* Those gathered later are longer. True: there is one that will do, whatever else there is. */
+static bool look_up(struct search *q)
 {
-	if (!n)
-		return false;
-	if (q->want != LIVE_FIRST || !q->best || n->entry->seq < q->best->entry->seq)
-		q->best = n;
-	return q->want == LIVE_ANY;
+	unsigned int n = q->n;
+
+	q->n = 0;
+	for (unsigned int k = 0; k < n; k++) {
+		unsigned int i = q->want == LIVE_LONGEST ? n - 1 - k : k;
+		const struct live_node *node =
+			find(q->t, q->s, q->gathered[i].hash, q->gathered[i].key);
+
+		if (!node)
+			continue;
+		if (q->want != LIVE_FIRST || !q->best || node->entry->seq < q->best->entry->seq)
+			q->best = node;
+		if (q->want != LIVE_FIRST)
+			return q->want == LIVE_ANY;
+	}
+	return false;
+}
+
+static inline bool gather(struct search *q, uint64_t hash, struct slice key)
+{
+	__builtin_prefetch(&q->s->slot[(uint32_t)(mix(hash) >> 16) & q->s->mask]);
+	q->gathered[q->n].hash = hash;
+	q->gathered[q->n].key = key;
+	return ++q->n == GATHER && look_up(q);
 }
 
 static inline bool has_length(const struct live_slots *s, size_t n)
@@ -307,7 +335,7 @@ static inline bool has_length(const struct live_slots *s, size_t n)
 
 static inline bool is_delim(const struct live_table *t, char c)
 {
-	return c && strchr(t->delims, c);
+	return t->delims[(unsigned char)c / 64] >> ((unsigned char)c % 64) & 1;
 }
 
 /* All keys that begin (of LIVE_SUFFIX: end) @s; of LIVE_WORD only up to where a word ends. */
@@ -320,8 +348,7 @@ static bool walk(struct search *q, struct slice s)
 	for (size_t n = 0;; n++) {
 		if (has_length(q->s, n) &&
 		    (t->kind != LIVE_WORD || n == s.n || is_delim(t, s.p[n])) &&
-		    consider(q, find(t, q->s, h,
-				     slice_make(t->kind == LIVE_SUFFIX ? s.p + s.n - n : s.p, n))))
+		    gather(q, h, slice_make(t->kind == LIVE_SUFFIX ? s.p + s.n - n : s.p, n)))
 			return true;
 		if (n == most)
 			return false;
@@ -360,56 +387,91 @@ static bool walk_parts(struct search *q, struct slice s)
 	return false;
 }
 
+static bool walk_all(struct search *q, struct slice text)
+{
+	switch (q->t->kind) {
+	case LIVE_WORD:
+		return walk_words(q, text);
+	case LIVE_PART:
+		return walk_parts(q, text);
+	default:
+		return walk(q, text);
+	}
+}
+
 const struct live_node *live_table_find(const struct live_table *t, struct slice text,
 					enum live_want want)
 {
-	struct search q = { .t = t, .s = rcu_dereference(t->slots), .want = want };
+	const struct live_slots *s = rcu_dereference(t->slots);
+	struct search q;
 
-	if (!q.s)
+	if (!s)
 		return NULL;
-	q.longest = __atomic_load_n(&q.s->longest, __ATOMIC_RELAXED);
-	switch (t->kind) {
-	case LIVE_PREFIX:
-	case LIVE_SUFFIX:
-		walk(&q, text);
-		break;
-	case LIVE_WORD:
-		walk_words(&q, text);
-		break;
-	case LIVE_PART:
-		walk_parts(&q, text);
-		break;
-	default:
-		if (has_length(q.s, text.n))
-			q.best = find(t, q.s, hash_all(t, text), text);
-	}
+	if (t->kind == LIVE_EXACT)
+		return has_length(s, text.n) ? find(t, s, hash_all(t, text), text) : NULL;
+	q.t = t;
+	q.s = s;
+	q.want = want;
+	q.best = NULL;
+	q.n = 0;
+	q.longest = __atomic_load_n(&s->longest, __ATOMIC_RELAXED);
+	if (!walk_all(&q, text))
+		look_up(&q);
 	return q.best;
+}
+
+static bool gather_bits(struct search *q, uint64_t set, unsigned int base, live_key_of *key,
+			const void *ctx)
+{
+	char buf[GATHER][24];
+
+	for (; set; set &= set - 1) {
+		char *at = buf[q->n];
+		size_t n = key(ctx, base + (unsigned int)__builtin_ctzll(set), at);
+
+		if (gather(q, hash_all(q->t, slice_make(at, n)), slice_make(at, n)))
+			return true;
+	}
+	return look_up(q);
 }
 
 const struct live_node *live_table_find_bits(const struct live_table *t, unsigned int from,
 					     unsigned int to, live_key_of *key, const void *ctx,
 					     enum live_want want)
 {
-	struct search q = { .t = t, .s = rcu_dereference(t->slots), .want = want };
-	char buf[24];
+	const struct live_slots *s = rcu_dereference(t->slots);
+	struct search q;
 
-	if (!q.s)
+	if (!s)
 		return NULL;
-	for (unsigned int w = from / 64; w <= to / 64; w++) {
-		uint64_t set = __atomic_load_n(&q.s->lengths[w], __ATOMIC_RELAXED);
+	q.t = t;
+	q.s = s;
+	q.want = want;
+	q.best = NULL;
+	q.n = 0;
+	for (unsigned int base = from & ~63u; base <= to; base += 64) {
+		uint64_t set = __atomic_load_n(&s->lengths[base / 64], __ATOMIC_RELAXED);
 
-		for (; set; set &= set - 1) {
-			unsigned int bits = w * 64 + (unsigned int)__builtin_ctzll(set);
-			struct slice k;
-
-			if (bits < from || bits > to)
-				continue;
-			k = slice_make(buf, key(ctx, bits, buf));
-			if (consider(&q, find(t, q.s, hash_all(t, k), k)))
-				return q.best;
-		}
+		if (base < from)
+			set &= ~0ull << (from - base);
+		if (to - base < 63)
+			set &= (2ull << (to - base)) - 1;
+		if (gather_bits(&q, set, base, key, ctx))
+			break;
 	}
 	return q.best;
+}
+
+/* Room for @n keys, before the first. */
+void live_table_reserve(struct live_table *t, uint32_t n)
+{
+	uint32_t slots = FIRST_SLOTS;
+
+	if (t->slots)
+		return;
+	while (slots / 2 < n)
+		slots *= 2;
+	t->slots = slots_new(t, slots, 0);
 }
 
 /* ---- changing ---- */

@@ -31,7 +31,7 @@ struct live_slots;
 struct live_table {
 	enum live_kind kind;
 	bool icase;
-	const char *delims;       /* of LIVE_WORD */
+	uint64_t delims[4];       /* bitmap, of LIVE_WORD */
 	struct live_slots *slots; /* RCU */
 	uint32_t keys;            /* different ones. Writer */
 };
@@ -42,6 +42,8 @@ enum live_want { LIVE_ANY, LIVE_FIRST /* by the entries' order */, LIVE_LONGEST 
 void live_table_init(struct live_table *t, enum live_kind kind, bool icase, const char *delims);
 /* The keys themselves are the caller's. */
 void live_table_fini(struct live_table *t);
+/* Room for @n keys is made, before the first. Writer. */
+void live_table_reserve(struct live_table *t, uint32_t n);
 /* @n->key, n->n and n->entry are set; of LIVE_BITS the first byte of the key is its length in bits. Writer. */
 void live_table_add(struct live_table *t, struct live_node *n);
 void live_table_remove(struct live_table *t, struct live_node *n);

@@ -76,10 +76,12 @@ static void apply_operator(struct pattern *p, const char *op, int64_t n)
 	}
 }
 
+/* "3:9", and as in the oracle also "3-9": so "-5" is all up to 5, and only what stands behind ':' can be negative. */
 static int parse_int(const struct value *v, struct pattern *p, bool version)
 {
 	struct slice s = slice_z(v->text), low, high;
-	ptrdiff_t colon = slice_chr(s, ':');
+	size_t at = strcspn(v->text, ":-");
+	ptrdiff_t colon = at < s.n ? (ptrdiff_t)at : -1;
 	int64_t n;
 
 	if (colon < 0) {
@@ -267,11 +269,16 @@ int pattern_parse(enum match_kind kind, const char *text, const struct pattern_w
 static const char *as_written(struct arena *a, const struct pattern *p, const char *text,
 			      const char *op)
 {
-	if (!op || !strcmp(op, "eq") || strchr(text, ':') || p->has_min == p->has_max)
+	if (!op || !strcmp(op, "eq") || strpbrk(text, ":-") || p->has_min == p->has_max)
 		return text;
 	if (p->has_min)
 		return arena_printf(a, "%lld:", (long long)p->min);
 	return arena_printf(a, ":%lld", (long long)p->max);
+}
+
+static bool numbers_of(enum match_kind k)
+{
+	return k == MATCH_INT || k == MATCH_LEN;
 }
 
 int patterns_add(struct patterns *p, struct cfg_line *l, int i, const char *text,
@@ -293,6 +300,9 @@ int patterns_add(struct patterns *p, struct cfg_line *l, int i, const char *text
 	text = arena_strdup(l->arena, text);
 	if (pattern_parse(p->kind, text, w, l->arena, pat, &err))
 		return cfg_error(l, i, "%s; %s", err.what, err.advice);
+	if (text[0] == '-' && isdigit((unsigned char)text[1]) && numbers_of(p->kind))
+		cfg_warn(l, i, "'%s' means every number up to %s; ':%s' means those up to %s", text,
+			 text + 1, text, text);
 	pat->written = as_written(l->arena, pat, text, w->op);
 	p->n++;
 	return 0;

@@ -14,6 +14,7 @@
 #include "policy/pattern_file.h"
 
 #define STREAM_MAX (64u << 20)
+#define LINE_USUAL 24 /* bytes of a line: only to reserve memory */
 
 static int refuse(struct pattern_reader *r, int line, const char *advice, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
@@ -69,7 +70,7 @@ static int line_too_long(struct pattern_reader *r, int line)
 		      PATTERN_LINE_MAX);
 }
 
-int pattern_text_read(struct pattern_reader *r, char *text, size_t n)
+int pattern_text_read(struct pattern_reader *r, const char *text, size_t n)
 {
 	char *copy = xmalloc(n + 1), *at = copy, *end = copy + n;
 	int line = 0, bad = 0;
@@ -160,7 +161,7 @@ int pattern_file_read(struct pattern_reader *r)
 		int err = errno;
 
 		free(s);
-		if (optional && err == ENOENT)
+		if (optional && (err == ENOENT || err == ENOTDIR))
 			return 0;
 		return refuse(r, 0,
 			      optional ? "only a missing file is allowed behind opt@"
@@ -169,6 +170,8 @@ int pattern_file_read(struct pattern_reader *r)
 			      "cannot open '%s': %s", path, strerror(err));
 	}
 	s->regular = !fstat(s->fd, &st) && S_ISREG(st.st_mode);
+	if (s->regular && r->expect && st.st_size < UINT32_MAX)
+		r->expect(r, (uint32_t)st.st_size / LINE_USUAL);
 	bad = read_stream(r, s, path);
 	close(s->fd);
 	free(s);

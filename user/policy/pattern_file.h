@@ -14,6 +14,8 @@ struct pattern_reader {
 	bool two_columns; /* key, blanks, value (which may be empty) */
 	/* A key and its value (NULL when there is one column), NUL-terminated, valid during the call. 0, or -1 with err filled. */
 	int (*entry)(struct pattern_reader *r, const char *key, const char *value, int line);
+	/* May be NULL: about so many entries will come; before the first. */
+	void (*expect)(struct pattern_reader *r, uint32_t entries);
 	struct pattern_error err;
 	int line; /* of the error; 0: of the file as a whole */
 };
@@ -22,7 +24,7 @@ struct pattern_reader {
 
 /* 0, or -1 with @r->err and @r->line set. */
 int pattern_file_read(struct pattern_reader *r);
-/* The same from memory: for tests. @n bytes, which are changed. */
-int pattern_text_read(struct pattern_reader *r, char *text, size_t n);
+/* The same from memory: for tests. */
+int pattern_text_read(struct pattern_reader *r, const char *text, size_t n);
 
 #endif

@@ -119,6 +119,14 @@ static int load_entry(struct pattern_reader *reader, const char *key, const char
 	return 0;
 }
 
+static void load_expect(struct pattern_reader *reader, uint32_t entries)
+{
+	struct pat_gen *g = container_of(reader, struct load, reader)->ref->base;
+
+	for (int i = 0; i < g->nindexes; i++)
+		live_index_reserve(&g->index[i], entries);
+}
+
 static int say(struct cfg_line *l, int word, const char *path, int line,
 	       const struct pattern_error *err)
 {
@@ -129,11 +137,12 @@ static int say(struct cfg_line *l, int word, const char *path, int line,
 
 static int load(struct cfg_line *l, int word, struct pat_ref *r, bool dns)
 {
-	struct load f = {
-		.reader = { .path = r->name, .two_columns = r->two_columns, .entry = load_entry },
-		.ref = r,
-		.dns = dns
-	};
+	struct load f = { .reader = { .path = r->name,
+				      .two_columns = r->two_columns,
+				      .entry = load_entry,
+				      .expect = load_expect },
+			  .ref = r,
+			  .dns = dns };
 
 	pat_ref_current(r);
 	return pattern_file_read(&f.reader) ? say(l, word, r->name, f.reader.line, &f.reader.err)
