@@ -192,6 +192,29 @@ static int parse_flag(struct cfg_line *l)
 	return 0;
 }
 
+static int parse_monitor_fail(struct cfg_line *l)
+{
+	struct http_conf *c = http_conf(l->px);
+	struct cond **more, *cond;
+	size_t n = 0;
+
+	if (strcmp(cfg_arg(l, 0), "if") && strcmp(cfg_arg(l, 0), "unless"))
+		return cfg_error(
+			l, cfg_argc(l) ? l->first_arg : l->nwords - 1,
+			"a condition is needed here: monitor fail {if|unless} <condition>");
+	cond = cond_parse(l, l->first_arg, SMP_WHERE_HTTP_REQ);
+	if (!cond)
+		return -1;
+	while (c->monitor_fails && c->monitor_fails[n])
+		n++;
+	more = arena_zalloc(l->arena, sizeof(*more) * (n + 2));
+	if (n)
+		memcpy(more, c->monitor_fails, sizeof(*more) * n);
+	more[n] = cond;
+	c->monitor_fails = more;
+	return 0;
+}
+
 static int parse_monitor_uri(struct cfg_line *l)
 {
 	if (cfg_want_args(l, 1, 1, "monitor-uri <uri>"))
@@ -266,6 +289,9 @@ static const struct cfg_keyword rows[] = {
 	  "With http-server-close or httpclose, servers are not told that the connection will be "
 	  "closed.",
 	  HTTP_OPTION },
+	{ "monitor fail", CFG_FRONTEND, parse_monitor_fail, KERNEL_HTTP, NULL,
+	  "monitor fail {if|unless} <condition>",
+	  "the monitor page says 503 instead of 200 when the condition holds" },
 	{ "monitor-uri", FE, parse_monitor_uri, KERNEL_HTTP, NULL, "monitor-uri <uri>",
 	  "Requests for exactly this URI are answered with 200 here.", CFG_HTTP_ONLY },
 	{ "tune.http.maxhdr", CFG_GLOBAL, parse_maxhdr, KERNEL_HTTP, NULL,

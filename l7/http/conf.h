@@ -33,6 +33,7 @@ struct http_conf {
 	struct http_forward forwardfor, originalto;
 	bool relax_request, relax_response, ignore_probes, pretend_keepalive;
 	const char *monitor_uri;
+	struct cond **monitor_fails; /* NULL-ended; any of them turns the monitor's 200 into 503 */
 };
 struct http_conf *http_conf(const struct proxy *px);
 

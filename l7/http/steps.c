@@ -224,6 +224,19 @@ static enum step_result request_rules(struct http_txn *t, struct proxy *px)
 	return STEP_NEXT;
 }
 
+/* `monitor fail` */
+static unsigned int monitor_status(struct http_txn *t)
+{
+	struct cond *const *c = http_conf(t->s.sess->fe)->monitor_fails;
+	struct smp_ctx ctx;
+
+	http_txn_smp_ctx(t, &ctx, false);
+	for (; c && *c; c++)
+		if (cond_eval(*c, &ctx) == ACL_YES)
+			return 503;
+	return 200;
+}
+
 static enum step_result step_fe_rules(struct stream *s)
 {
 	struct http_txn *t = http_txn_of(s);
@@ -233,7 +246,7 @@ static enum step_result step_fe_rules(struct stream *s)
 	if (s->flags & STREAM_KILLED)
 		return http_abort(t, t->kill_cause ? t->kill_cause : 'K', 'R');
 	if (monitor && slice_eq_z(t->req.target, monitor)) {
-		http_reply_error(t, 200);
+		http_reply_error(t, monitor_status(t));
 		stream_set_term(s, 'L', 'R');
 		count_add(&http_fe_count(t)->intercepted_req, 1);
 		return stream_goto(s, HS_REPLY);

@@ -250,5 +250,6 @@ void policy_init(void)
 	actions_register();
 	actions_stream_register();
 	capture_register();
+	persist_register();
 	actions_ends_register();
 }

@@ -42,6 +42,7 @@ int64_t backend_usable_servers(const struct proxy *px);
 void actions_register(void);
 void actions_stream_register(void);
 void capture_register(void);
+void persist_register(void);
 void actions_ends_register(void);
 void backend_register(void);
 /* Names of `use_backend` to backends, and the index of their conditions. */

@@ -276,24 +276,37 @@ static void var_free(struct vars **at)
 	free(var);
 }
 
-void vars_unset(const struct var_name *v, const struct smp_ctx *ctx)
+/* Names of the process are made with the configuration and stay; all others are gone. */
+static void proc_unset(const struct var_name *v, const struct smp_ctx *ctx)
 {
-	struct vars **holder = holder_of(v, ctx), *var;
+	struct vars *var;
 
-	if (!holder)
-		return;
-	if (v->scope == VAR_PROC)
-		pthread_rwlock_wrlock(&proc_lock);
-	var = find(*holder, v);
+	pthread_rwlock_wrlock(&proc_lock);
+	var = find(proc_vars, v);
 	if (var) {
-		account(v->scope, ctx, bytes_of(var), sizeof(*var));
+		account(VAR_PROC, ctx, bytes_of(var), sizeof(*var));
 		var->value.type = SMP_NONE;
 		free(var->mem);
 		var->mem = NULL;
 		var->mem_bytes = 0;
 	}
-	if (v->scope == VAR_PROC)
-		pthread_rwlock_unlock(&proc_lock);
+	pthread_rwlock_unlock(&proc_lock);
+}
+
+void vars_unset(const struct var_name *v, const struct smp_ctx *ctx)
+{
+	struct vars **at = holder_of(v, ctx);
+
+	if (!at)
+		return;
+	if (v->scope == VAR_PROC) {
+		proc_unset(v, ctx);
+		return;
+	}
+	while (*at && (*at)->name != v)
+		at = &(*at)->next;
+	if (*at)
+		var_free(at);
 }
 
 void vars_free(struct vars **holder)

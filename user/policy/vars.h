@@ -42,7 +42,6 @@ bool vars_set_if(const struct var_name *v, const struct smp_ctx *ctx, const stru
 		 unsigned int bits);
 /* "ifnotset"...: adds its bit to *@bits; -1 with the error said. Control thread. */
 int vars_condition(struct cfg_line *l, int word, struct slice name, unsigned int *bits);
-/* It goes on existing (ifexists), without a value. */
 void vars_unset(const struct var_name *v, const struct smp_ctx *ctx);
 
 /* Frees all variables of @holder (session.vars, stream.vars). Safe on NULL. */

@@ -87,7 +87,10 @@ enum {
 	STREAM_LOGGED = 4,
 	STREAM_KILLED = 8,
 	STREAM_IN_QUEUE = 16,
-	STREAM_EXPIRED = 32, /* the timer fired: the step that armed it clears this */
+	STREAM_EXPIRED = 32,         /* the timer fired: the step that armed it clears this */
+	STREAM_PERSIST_RAN = 64,     /* use-server and the like (policy/persist.h) have decided */
+	STREAM_FORCE_PERSIST = 128,  /* a server that persistence names is used even when down */
+	STREAM_IGNORE_PERSIST = 256, /* cookies and stick tables choose no server */
 };
 
 void stream_init(struct stream *s, struct session *sess, const struct stream_step *steps);

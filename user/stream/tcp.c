@@ -72,7 +72,14 @@ static bool client_gone(struct stream *s)
 	return conn_peer_is_gone(&s->sess->client, s->be->options & PX_O_ABORTONCLOSE);
 }
 
+/* Rules on the first bytes, as use-server has them, see what the inspection has kept. */
+static void sample_ctx(struct stream *s, struct smp_ctx *c)
+{
+	c->data = tcp_inspect_data(&tcp_of(s)->inspect);
+}
+
 static const struct upstream_hooks hooks = {
+	.sample_ctx = sample_ctx,
 	.fail_step = STEP_CLOSE,
 	.client_gone = client_gone,
 	.on_server_ready = on_server_ready,

@@ -4,6 +4,7 @@
  * Not for: idle connections (pool.c), slots and queues (queue.c). Runs in the stream's worker.
  */
 #include "stream/upstream.h"
+#include "policy/persist.h"
 #include "policy/sample.h"
 #include "stream/ends.h"
 #include "stream/queue.h"
@@ -193,6 +194,19 @@ static struct server *stay_with(struct stream *s)
 	return server_take_slot(srv) ? srv : NULL;
 }
 
+/* use-server, force-persist, ignore-persist: before anything else that may choose. */
+static void run_persist_rules(struct stream *s)
+{
+	struct smp_ctx smp = {
+		.sess = s->sess, .stream = s, .final = true, .scratch = worker_scratch()
+	};
+
+	arena_reset(worker_scratch());
+	if (s->hooks->sample_ctx)
+		s->hooks->sample_ctx(s, &smp);
+	persist_run_rules(s, &smp);
+}
+
 static enum step_result choose_server(struct stream *s)
 {
 	struct pick_request r = { .client = stream_src(s) };
@@ -275,6 +289,8 @@ enum step_result step_pick_server(struct stream *s)
 		stream_set_backend(s, s->be);
 	if (s->flags & STREAM_KILLED)
 		return give_up(s, 'K', 'Q');
+	if (!(s->flags & STREAM_PERSIST_RAN) && persist_has_rules(s->be))
+		run_persist_rules(s);
 	return s->queued ? leave_queue_by_state(s) : choose_server(s);
 }
 
@@ -364,7 +380,7 @@ static bool redispatch_due(const struct stream *s)
 {
 	int every = s->be->redispatch_after ? s->be->redispatch_after : -1;
 
-	if (!(s->be->options & PX_O_REDISPATCH))
+	if (!(s->be->options & PX_O_REDISPATCH) || (s->flags & STREAM_FORCE_PERSIST))
 		return false;
 	if (!server_is_willing(s->srv))
 		return true;
