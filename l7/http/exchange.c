@@ -9,6 +9,7 @@
 
 #include "log/log.h"
 #include "policy/vars.h"
+#include "stick/sticking.h"
 
 static struct conn *server_conn(struct http_txn *t)
 {
@@ -391,6 +392,16 @@ static enum step_result response_rules(struct http_txn *t)
 	return STEP_NEXT;
 }
 
+static void stick_answer(struct http_txn *t)
+{
+	struct smp_ctx ctx;
+
+	if (!sticking_has_rules(t->s.be))
+		return;
+	http_txn_smp_ctx(t, &ctx, true);
+	sticking_response(&t->s, &ctx);
+}
+
 enum step_result http_step_response_rules(struct stream *s)
 {
 	struct http_txn *t = http_txn_of(s);
@@ -406,6 +417,7 @@ enum step_result http_step_response_rules(struct stream *s)
 		note_login(t);
 		http_count_status(t);
 		stick_note(s, http_stick_status(t->status));
+		stick_answer(t);
 	}
 	r = response_rules(t);
 	if (r != STEP_NEXT)

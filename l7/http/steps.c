@@ -6,6 +6,7 @@
 #include "http/steps.h"
 #include "http/reply.h"
 #include "http/service.h"
+#include "stick/sticking.h"
 #include "stick/track.h"
 
 /* ---- waiting ---- */
@@ -287,6 +288,17 @@ static enum step_result step_prepare(struct stream *s)
 	return STEP_NEXT;
 }
 
+static enum step_result step_stick(struct stream *s)
+{
+	struct smp_ctx ctx;
+
+	if (!sticking_has_rules(s->be))
+		return STEP_NEXT;
+	http_txn_smp_ctx(http_txn_of(s), &ctx, false);
+	sticking_request(s, &ctx);
+	return STEP_NEXT;
+}
+
 /* ---- the server side's conditions ---- */
 
 enum http_conn_mode http_conn_mode(const struct http_txn *t)
@@ -358,6 +370,7 @@ const struct stream_step http_steps[] = {
 	[HS_CHOOSE_BACKEND] = { "choose backend", step_choose_backend },
 	[HS_BE_RULES] = { "backend rules", step_be_rules },
 	[HS_PREPARE] = { "prepare request", step_prepare },
+	[HS_STICK] = { "stick", step_stick },
 	[HS_PICK] = { "pick server", step_pick_server },
 	[HS_CONNECT] = { "connect", step_connect_server },
 	[HS_EXCHANGE] = { "send request, read response head", http_step_exchange },

@@ -230,5 +230,6 @@ void stick_init(void)
 	stick_fetch_register();
 	stick_conv_register();
 	stick_action_register();
+	sticking_register();
 	stick_cli_register();
 }

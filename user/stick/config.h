@@ -37,6 +37,7 @@ void stick_track_register(void);
 void stick_fetch_register(void);
 void stick_conv_register(void);
 void stick_action_register(void);
+void sticking_register(void);
 void stick_cli_register(void);
 
 #endif

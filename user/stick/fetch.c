@@ -7,6 +7,7 @@
 #include "stick/config.h"
 #include "stick/track.h"
 #include "stick/values.h"
+#include "stream/ends.h"
 #include <stdlib.h>
 
 /* Which entry is meant: priv bits. */
@@ -31,7 +32,7 @@ static bool target_src(const struct smp_ctx *ctx, struct stick_table *t, bool ad
 	struct stick_key key;
 
 	to->t = t;
-	if (!ctx->sess || !stick_key_addr(t, &ctx->sess->src, &key))
+	if (!ctx->sess || !stick_key_addr(t, ends_src(ctx->sess, ctx->stream), &key))
 		return false;
 	to->e = add ? stick_find_or_add(t, &key) : stick_find(t, &key);
 	return true;

@@ -79,6 +79,7 @@ struct stream {
 		*tune; /* what rules set for this stream only (stream/tuning.h), or NULL */
 	struct stream_more *more;             /* stream/ends.h; NULL: nothing of it */
 	void *tracked;                        /* stick/track.h: counters of rules on content */
+	struct stick_stores *stores; /* stick/sticking.c: keys to be stored with the server; NULL: none */
 	uint64_t id;
 };
 enum {

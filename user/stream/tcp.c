@@ -16,6 +16,7 @@
 #include "stream/init.h"
 #include "stream/splice.h"
 #include "stream/stream.h"
+#include "stick/sticking.h"
 #include "stream/tcp_inspect.h"
 #include "stream/tuning.h"
 #include "stream/upstream.h"
@@ -44,6 +45,7 @@ enum {
 	STEP_RULES,
 	STEP_BACKEND,
 	STEP_BACKEND_RULES,
+	STEP_STICK,
 	STEP_PICK,
 	STEP_CONNECT,
 	STEP_COPY,
@@ -119,6 +121,40 @@ static enum step_result tcp_choose_backend(struct stream *s)
 	}
 	stream_set_backend(s, be);
 	return STEP_NEXT;
+}
+
+static void tcp_smp_ctx(struct tcp_stream *t, const struct tcp_inspect *in, struct smp_ctx *ctx)
+{
+	*ctx = (struct smp_ctx){ .sess = t->s.sess,
+				 .stream = &t->s,
+				 .response = in == &t->answer,
+				 .final = true,
+				 .data = tcp_inspect_data(in),
+				 .scratch = worker_scratch() };
+}
+
+static enum step_result tcp_stick(struct stream *s)
+{
+	struct smp_ctx ctx;
+
+	if (!sticking_has_rules(s->be))
+		return STEP_NEXT;
+	tcp_smp_ctx(tcp_of(s), &tcp_of(s)->inspect, &ctx);
+	sticking_request(s, &ctx);
+	arena_reset(worker_scratch());
+	return STEP_NEXT;
+}
+
+/* The server has accepted, and the response rules, if any, have seen its first bytes. */
+static void tcp_stick_answer(struct tcp_stream *t)
+{
+	struct smp_ctx ctx;
+
+	if (!sticking_has_rules(t->s.be))
+		return;
+	tcp_smp_ctx(t, &t->answer, &ctx);
+	sticking_response(&t->s, &ctx);
+	arena_reset(worker_scratch());
 }
 
 /* ---- copying ---- */
@@ -303,6 +339,8 @@ static void tcp_start_copy(struct tcp_stream *t)
 		t->inspect.data = NULL;
 	}
 	t->answer_rules = rule_set_find(t->s.be, RULESET_TCP_RESPONSE);
+	if (!t->answer_rules)
+		tcp_stick_answer(t);
 	t->client.active_ms = t->server.active_ms = this_loop->now_ms;
 	log_stream_asap(&t->s, NULL);
 }
@@ -334,6 +372,7 @@ static bool tcp_answer_rules(struct tcp_stream *t)
 			tcp_note_abort(t, &t->s.up->conn);
 		return false;
 	}
+	tcp_stick_answer(t);
 	if (t->s.up->conn.flags & CONN_EOF)
 		t->res.eof = true;
 	if (t->answer.data)
@@ -442,6 +481,7 @@ static const struct stream_step steps[] = {
 	[STEP_RULES] = { "frontend-rules", tcp_frontend_rules },
 	[STEP_BACKEND] = { "choose-backend", tcp_choose_backend },
 	[STEP_BACKEND_RULES] = { "backend-rules", tcp_backend_rules },
+	[STEP_STICK] = { "stick", tcp_stick },
 	[STEP_PICK] = { "pick-server", step_pick_server },
 	[STEP_CONNECT] = { "connect", step_connect_server },
 	[STEP_COPY] = { "copy", tcp_copy },
