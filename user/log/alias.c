@@ -9,7 +9,9 @@
 #include "stream/tuning.h"
 #include "stream/ends.h"
 #include "stream/upstream.h"
+#include "transport/tls.h"
 
+#include <openssl/ssl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -460,6 +462,28 @@ static void write_hsl(struct strbuf *o, const struct log_ctx *c)
 	captures(o, c, true, true);
 }
 
+static SSL *tls_of_client(const struct log_ctx *c)
+{
+	return c->sess ? tls_of(&c->sess->client) : NULL;
+}
+
+static void write_sslc(struct strbuf *o, const struct log_ctx *c)
+{
+	SSL *ssl = tls_of_client(c);
+	const char *name = ssl ? SSL_get_cipher_name(ssl) : NULL;
+
+	if (name)
+		strbuf_adds(o, name);
+}
+
+static void write_sslv(struct strbuf *o, const struct log_ctx *c)
+{
+	SSL *ssl = tls_of_client(c);
+
+	if (ssl)
+		strbuf_adds(o, SSL_get_version(ssl));
+}
+
 static void write_nothing(struct strbuf *o, const struct log_ctx *c)
 {
 }
@@ -517,8 +541,8 @@ static const struct log_alias rows[] = {
 	{ "si", server_ip, .write_hex = server_ip_x, .help = "server address" },
 	{ "sp", server_port, .write_hex = server_port_x, .numeric = true, .help = "server port" },
 	{ "sq", write_sq, .numeric = true, .help = "requests in front in the server's queue" },
-	{ "sslc", write_nothing, .help = "TLS cipher" },
-	{ "sslv", write_nothing, .help = "TLS version" },
+	{ "sslc", write_sslc, .help = "TLS cipher" },
+	{ "sslv", write_sslv, .help = "TLS version" },
 	{ "t", write_t, .numeric = true, .help = "accept date with milliseconds" },
 	{ "ts", write_ts, .numeric = true, .help = "termination state" },
 	{ "tsc", write_tsc, .numeric = true, .help = "termination state with cookie state" },

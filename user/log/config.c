@@ -223,6 +223,16 @@ static int parse_httplog(struct cfg_line *l)
 	return 0;
 }
 
+static int parse_httpslog(struct cfg_line *l)
+{
+	if (cfg_want_args(l, 0, 0, "option httpslog"))
+		return -1;
+	l->px->options &= ~(PX_O_TCPLOG | PX_O_HTTPLOG | PX_O_CLFLOG);
+	set_options(l, PX_O_HTTPLOG);
+	note_format(l, &log_part(l->px)->format, https_format);
+	return 0;
+}
+
 #define BIT_OPTION(fn, bit, usage)                 \
 	static int fn(struct cfg_line *l)          \
 	{                                          \
@@ -258,6 +268,11 @@ static const struct cfg_keyword keywords[] = {
 	  "the text of lines about connections that failed before a request (8.2.5)", 0 },
 	{ "option tcplog", CFG_ANY_PROXY, parse_tcplog, KERNEL_APPROX, NO_LINES, "option tcplog",
 	  "log lines with timers, counts and the termination state of a connection", 0 },
+	{ "option httpslog", CFG_ANY_PROXY, parse_httpslog, KERNEL_APPROX, NO_LINES,
+	  "option httpslog",
+	  "log lines as of 'option httplog', with the client's TLS: errors, server name, version, "
+	  "cipher",
+	  0 },
 	{ "option httplog", CFG_ANY_PROXY, parse_httplog, KERNEL_APPROX, NO_LINES,
 	  "option httplog [clf]", "log lines with the request, its timers and the status", 0 },
 	{ "option dontlognull", CFG_ANY_PROXY, parse_dontlognull, KERNEL_EXACT, NULL,
@@ -305,7 +320,8 @@ static struct cfg_line *made_up_line(struct config *cfg, struct proxy *px, struc
 
 static const char *usable_text(const struct proxy *px, const struct log_source *src, struct diag *d)
 {
-	if (px->mode == MODE_HTTP || (src->text != http_format && src->text != clf_format))
+	if (px->mode == MODE_HTTP ||
+	    (src->text != http_format && src->text != clf_format && src->text != https_format))
 		return src->text;
 	diag_warning(d, src->line->at,
 		     "%s '%s': 'option httplog' needs 'mode http': 'option tcplog' is used instead",

@@ -106,7 +106,8 @@ class TlsServer(_Server):
             return
         subject = t.getpeercert() or {}
         who = [v for rdn in subject.get("subject", ()) for k, v in rdn if k == "commonName"]
-        self.seen.append((self.names.pop(t, None), t.selected_alpn_protocol(), t.session_reused, who[0] if who else None))
+        t.sni = self.names.pop(t, None)
+        self.seen.append((t.sni, t.selected_alpn_protocol(), t.session_reused, who[0] if who else None))
         try:
             self.script(t, peer)
         finally:
