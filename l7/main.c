@@ -17,6 +17,7 @@
 #include "policy/http_policy.h"
 #include "policy/pattern_ref.h"
 #include "policy/rules.h"
+#include "policy/vars.h"
 #include "process/start.h"
 #include "stats_page.h"
 #include "stick/config.h"
@@ -36,6 +37,7 @@ int main(int argc, char **argv)
 	log_init();
 	admin_init();
 	pattern_cli_init();
+	vars_cli_init();
 
 	/* connections and streams */
 	tls_module_init();

@@ -188,6 +188,34 @@ def _():
     equal(Conn(lbd.at("web")).request(headers=[("t", "abc")]).header("A"), "none", "other")
 
 
+# method: its fetch, a key that answers for the value asked, and that value
+FORMS = {"str": ("t", "ab/cd.e"), "beg": ("t", "ab"), "end": ("t", "d.e"), "sub": ("t", "b/c"), "dir": ("t", "cd.e"), "dom": ("t", "cd"),
+         "bin": ("t", b"ab/cd.e".hex()), "reg": ("t", "^ab.*e$"), "int": ("n", "5:9"), "ip": ("i", "10.0.0.0/9")}
+VALUES = {"": ("x y", "x y"), "_str": ("x y", "x y"), "_int": ("41", "42"), "_ip": ("10.1.2.3", "10.1.0.0")}
+
+
+@case("every method with every type of value, filled at run time, and what it gives without")
+def _():
+    names = [f"map_{k}{o}" for k in FORMS for o in VALUES] + ["map", "map_regm"]
+    after = {"_int": ",add(1)", "_ip": ",ipmask(16)"}
+
+    def form(name):
+        k, _, o = name.removeprefix("map").removeprefix("_").partition("_")
+        return {"": "str", "regm": "reg"}.get(k, k), "_" + o if o else ""
+    rules = "".join(f"    http-request set-header {n} %[req.hdr({FORMS[form(n)[0]][0]}),{n}(virt@{n}){after.get(form(n)[1], '')}]\n" for n in names)
+    lbd = Lbd(DEFAULTS + "frontend f\n    bind 127.0.0.1:@web@\n" + rules + '    http-request return status 200 hdr all "' +
+              "|".join(f"%[req.hdr({n})]" for n in names) + '"\n')
+    c = Conn(lbd.at("web"))
+
+    def ask():
+        return dict(zip(names, c.request(headers=[("t", "ab/cd.e"), ("n", "7"), ("i", "10.0.0.1")]).header("all").split("|")))
+    equal(set(ask().values()), {""}, "empty files")
+    for n in names:
+        k, o = form(n)
+        equal(lbd.cmd(f"add map virt@{n} {FORMS[k][1]} {VALUES[o][0]}".replace("x y", "x\\ y")), "\n", n)
+    equal(ask(), {n: VALUES[form(n)[1]][1] for n in names}, "filled")
+
+
 # ---- files ----------------------------------------------------------------------------------
 
 def check(line, name=None, content=None):

@@ -14,6 +14,7 @@ struct cli_request {
 	int nwords;
 	int first_arg;        /* behind the command's own words */
 	int level;            /* 0 user, 1 operator, 2 admin */
+	bool experimental;    /* `experimental-mode on` was said */
 	struct slice payload; /* after "<<" */
 	struct strbuf *out;   /* the reply so far */
 	void *cursor;         /* the command's own, for resuming; zero at the first call */

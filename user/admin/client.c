@@ -126,6 +126,7 @@ static void command_start(struct cli_client *c, struct slice payload)
 	r->words = c->words;
 	r->nwords = nwords;
 	r->level = c->level;
+	r->experimental = c->experimental;
 	r->payload = payload;
 	r->out = &c->out;
 	c->running = true;

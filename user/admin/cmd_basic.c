@@ -32,6 +32,7 @@ static enum cli_result lower_level(struct cli_request *r, int to)
 
 	if (c->level > to)
 		c->level = to;
+	c->expert = false;
 	return CLI_DONE;
 }
 

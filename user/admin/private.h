@@ -24,11 +24,12 @@ struct cli_client {
 		payload_at; /* in `in`: looked at so far; where the payload begins, 0: none is open */
 	int level;
 	uint32_t timeout_ms;
-	bool prompt;   /* interactive */
-	bool readable; /* it may have sent more */
-	bool eof;      /* the client has shut its side */
-	bool quit;     /* close once everything is sent */
-	bool running;  /* req is under way (CLI_MORE or CLI_LATER) */
+	bool prompt;               /* interactive */
+	bool expert, experimental; /* modes of this conversation */
+	bool readable;             /* it may have sent more */
+	bool eof;                  /* the client has shut its side */
+	bool quit;                 /* close once everything is sent */
+	bool running;              /* req is under way (CLI_MORE or CLI_LATER) */
 	bool later;
 	bool dead; /* went away while CLI_LATER is open */
 	struct cli_request req;
@@ -66,6 +67,7 @@ struct proxy *cli_find_backend(struct cli_request *r, const char *name);
 void command_init(void);
 
 void cmd_basic_init(void);
+void cmd_mode_init(void);
 void cmd_server_init(void);
 void cmd_proxy_init(void);
 void cmd_rate_init(void);

@@ -272,6 +272,7 @@ void admin_init(void)
 	socket_init();
 	command_init();
 	cmd_basic_init();
+	cmd_mode_init();
 	cmd_server_init();
 	cmd_proxy_init();
 	cmd_rate_init();

@@ -46,6 +46,11 @@ void live_readers_begin(void)
 	readers = true;
 }
 
+bool live_has_readers(void)
+{
+	return readers;
+}
+
 void live_free_later(struct rcu_head *head, void (*fn)(struct rcu_head *head))
 {
 	if (readers)

@@ -62,5 +62,6 @@ const struct live_node *live_table_find_bits(const struct live_table *t, unsigne
 void live_free_later(struct rcu_head *head, void (*fn)(struct rcu_head *head));
 /* The workers are about to start. */
 void live_readers_begin(void);
+bool live_has_readers(void);
 
 #endif

@@ -198,6 +198,10 @@ struct pat_ref *pat_ref_file(struct cfg_line *l, int word, const char *path, boo
 	struct pat_ref *r = pat_ref_find(l->cfg, path);
 	bool is_acl = use->out == SMP_NONE, first = !r;
 
+	if (l->section == CFG_GLOBAL && live_has_readers()) {
+		cfg_error(l, word, "files cannot be named in a command");
+		return NULL;
+	}
 	if (r && check_columns(l, word, r, two_columns))
 		return NULL;
 	if (!r) {
