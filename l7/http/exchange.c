@@ -4,6 +4,7 @@
  * response rules, both bodies, tunnel. Both directions move in one step until nothing moves any more. Runs in the transaction's worker.
  */
 #include "http/splice.h"
+#include "check/observe.h"
 #include "http/steps.h"
 #include "http/stick_events.h"
 
@@ -158,6 +159,7 @@ static enum step_result no_response(struct http_txn *t)
 		return repeat_request(t);
 	stick_note(&t->s, STICK_EV_HTTP_FAIL);
 	count_server_failure(t, true);
+	observe_note(t->s.srv, OBSERVE_LAYER7, OBSERVED_HTTP_CLOSED);
 	/* Nobody knows whether it was processed: as for any dead keep-alive connection, the client decides. */
 	if ((t->s.up->flags & UP_REUSED) && !(t->flags & TXN_FIRST) && t->rsp.state == MSG_EMPTY) {
 		t->flags |= TXN_SILENT_END;
@@ -170,6 +172,7 @@ static enum step_result bad_response(struct http_txn *t)
 {
 	stick_note(&t->s, STICK_EV_HTTP_FAIL);
 	count_server_failure(t, false);
+	observe_note(t->s.srv, OBSERVE_LAYER7, OBSERVED_HTTP_HEADERS);
 	return http_fail(t, 'P', 'H', 502);
 }
 
@@ -225,8 +228,17 @@ static enum http_io read_response_head(struct http_txn *t)
 	}
 }
 
+/* For `observe layer7`, as the manual has it: 100 to 499, 501 and 505 are what a healthy server says. */
+static enum observation judged_status(unsigned int status)
+{
+	return (status >= 100 && status < 500) || status == 501 || status == 505
+		       ? OBSERVED_OK
+		       : OBSERVED_HTTP_STATUS;
+}
+
 static enum step_result response_head_complete(struct http_txn *t)
 {
+	observe_note(t->s.srv, OBSERVE_LAYER7, judged_status(t->rsp.status));
 	t->s.t.response = this_loop->now_us;
 	t->server_heard_ms = t->client_heard_ms = this_loop->now_ms;
 	return STEP_NEXT;
@@ -277,6 +289,7 @@ static enum step_result timed_out(struct http_txn *t, char phase)
 	if ((waits & (WAIT_SERVER_DATA | WAIT_SERVER_ROOM)) && server_is_timed(t, waits) &&
 	    http_expired(t, t->server_heard_ms, stream_server_ms(&t->s))) {
 		count_server_failure(t, false);
+		observe_note(t->s.srv, OBSERVE_LAYER7, OBSERVED_HTTP_TIMEOUT);
 		return phase == 'H' ? http_fail(t, 's', 'H', 504) : http_abort(t, 's', 'D');
 	}
 	return STEP_WAIT;

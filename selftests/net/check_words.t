@@ -187,7 +187,7 @@ def _():
     log.wait("leaving forced maintenance")
     log.wait("is DOWN, reason: Layer4 connection problem, info: \"Connection refused\"")
     target.listen()
-    wait_for(lambda: len(target.got) > n and p.stat("b", "s")["status"] == "UP", 5, "up again")
+    p.wait_status("b", "s", "UP")
 
 
 @cases("'{0}' checks there instead", [("port",), ("addr",)])
@@ -202,6 +202,7 @@ defaults
     timeout server 5s
 listen b
     bind 127.0.0.1:@web@
+    option httpchk
     server s 127.0.0.1:{free_port()} {there} inter 50ms
 """)
     wait_for(lambda: target.got, 5, "a check arrives at the other port")

@@ -194,7 +194,7 @@ listen u
     lbd.cmd("shutdown sessions server t/s1")
     for c in mine:
         true(c.closed(), "a session of t/s1 ends")
-    wait_for(lambda: lbd.log().count(" KD ") == 6, 5, "six lines with KD")
+    wait_for(lambda: lbd.log().count(" K- ") == 6, 5, "six lines with K-")
     for c in others:
         c.send(b"still\n")
         equal(c.recv_until(b"\n"), b"still\n", "echo of another session")

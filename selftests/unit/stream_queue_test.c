@@ -50,7 +50,7 @@ static void setup(uint32_t maxconn)
 	atomic_store(&srv.live.maxconn, maxconn);
 	atomic_store(&srv.live.oper, SRV_RUNNING);
 	atomic_store(&srv.live.uweight, 1);
-	atomic_store(&srv.live.eweight, 1);
+	atomic_store(&srv.live.eweight, SERVER_WEIGHT_SCALE);
 	list_add_tail(&cfg.proxies, &px.node);
 	list_add_tail(&px.servers, &srv.node);
 	if (!watching)

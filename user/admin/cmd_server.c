@@ -138,6 +138,94 @@ static enum cli_result set_check_addr(struct cli_request *r, struct server *s, c
 	return CLI_DONE;
 }
 
+/* ---- agent ---- */
+
+static enum cli_result set_agent(struct cli_request *r, struct server *s, const char *value)
+{
+	bool up = !strcmp(value, "up");
+
+	if (!up && strcmp(value, "down") != 0) {
+		if (check_agent_of(s))
+			return cli_say(r, "'set server <srv> agent' expects 'up' or 'down'.");
+	} else if (agent_force(s, up)) {
+		return CLI_DONE;
+	}
+	return cli_say(r, "agent checks are not enabled on this server.");
+}
+
+/* NULL, or CLI_DONE with the reply said. */
+static bool has_agent(struct cli_request *r, struct server *s)
+{
+	if (check_agent_of(s))
+		return true;
+	strbuf_adds(r->out, "agent checks are not enabled on this server");
+	return false;
+}
+
+static enum cli_result set_agent_addr(struct cli_request *r, struct server *s, const char *value)
+{
+	struct addr a = { .family = ADDR_NONE };
+
+	if (!has_agent(r, s))
+		return CLI_DONE;
+	if (addr_parse_ip(&a, slice_z(value))) {
+		strbuf_addf(r->out, "invalid addr '%s'", value);
+		return CLI_DONE;
+	}
+	agent_set_target(s, &a, 0);
+	return CLI_DONE;
+}
+
+static enum cli_result set_agent_port(struct cli_request *r, struct server *s, const char *value)
+{
+	uint32_t port;
+
+	if (!has_agent(r, s))
+		return CLI_DONE;
+	if (parse_u32(slice_z(value), UINT32_MAX, &port)) {
+		strbuf_adds(r->out, "provided port is not an integer");
+		return CLI_DONE;
+	}
+	if (!port || port > 65535) {
+		strbuf_adds(r->out, "provided port is invalid");
+		return CLI_DONE;
+	}
+	agent_set_target(s, NULL, (uint16_t)port);
+	return CLI_DONE;
+}
+
+static enum cli_result set_agent_send(struct cli_request *r, struct server *s, const char *value)
+{
+	if (has_agent(r, s))
+		agent_set_send(s, value);
+	return CLI_DONE;
+}
+
+static enum cli_result set_fqdn(struct cli_request *r, struct server *s, const char *value)
+{
+	if (!*value)
+		return cli_say(r, "set server <b>/<s> fqdn requires a FQDN.");
+	return cli_say(r, "set server <b>/<s> fqdn failed because no resolution is configured.");
+}
+
+static enum cli_result run_enable_agent(struct cli_request *r)
+{
+	struct server *s = cli_find_server(r, 0);
+
+	if (s && !agent_enable(s, true))
+		return cli_say(r, "Agent was not configured on this server, cannot enable.");
+	return CLI_DONE;
+}
+
+static enum cli_result run_disable_agent(struct cli_request *r)
+{
+	struct server *s = cli_find_server(r, 0);
+
+	if (s)
+		agent_enable(s, false);
+	return CLI_DONE;
+}
+
 /* ---- weight ---- */
 
 static enum cli_result set_weight(struct cli_request *r, struct server *s, const char *value)
@@ -210,8 +298,13 @@ static const struct {
 	enum cli_result (*set)(struct cli_request *r, struct server *s, const char *value);
 } settings[] = {
 	{ "addr", set_addr },
+	{ "agent", set_agent },
+	{ "agent-addr", set_agent_addr },
+	{ "agent-port", set_agent_port },
+	{ "agent-send", set_agent_send },
 	{ "check-addr", set_check_addr },
 	{ "check-port", set_check_port },
+	{ "fqdn", set_fqdn },
 	{ "health", set_health },
 	{ "state", set_state },
 	{ "weight", set_weight },
@@ -282,6 +375,8 @@ static const struct cli_command rows[] = {
 	{ "disable health", CLI_ADMIN, run_disable_health, "disable health",
 	  "disable health checks" },
 	{ "enable health", CLI_ADMIN, run_enable_health, "enable health", "enable health checks" },
+	{ "disable agent", CLI_ADMIN, run_disable_agent, "disable agent", "disable agent checks" },
+	{ "enable agent", CLI_ADMIN, run_enable_agent, "enable agent", "enable agent checks" },
 	{ "shutdown sessions server", CLI_ADMIN, run_shutdown,
 	  "shutdown sessions server <bk>/<srv>", "kill sessions on a server" },
 };

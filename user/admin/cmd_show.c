@@ -81,23 +81,38 @@ static enum cli_result each_server(struct cli_request *r, const char *header,
 
 /* ---- show servers state ---- */
 
-enum { STATE_RUNNING = 1, STATE_CONFIGURED = 2, STATE_ENABLED = 4, STATE_PAUSED = 8 };
+enum {
+	STATE_RUNNING = 1,
+	STATE_CONFIGURED = 2,
+	STATE_ENABLED = 4,
+	STATE_PAUSED = 8,
+	STATE_AGENT = 16
+};
+
+static int run_state_of(const struct check *c)
+{
+	return STATE_CONFIGURED | (c->enabled ? STATE_ENABLED : 0) |
+	       (c->running ? STATE_RUNNING : 0);
+}
 
 static int check_state(const struct server *s)
 {
 	const struct check *c = check_of(s);
 	bool paused = c && c->enabled ? atomic_load(&s->live.admin) & SRV_ADM_MAINT : s->disabled;
-	int v = paused ? STATE_PAUSED : 0;
 
-	if (c)
-		v |= STATE_CONFIGURED | (c->enabled ? STATE_ENABLED : 0) |
-		     (c->running ? STATE_RUNNING : 0);
-	return v;
+	return (paused ? STATE_PAUSED : 0) | (c ? run_state_of(c) : 0);
+}
+
+static int agent_state(const struct server *s)
+{
+	const struct check *c = check_agent_of(s);
+
+	return c ? STATE_AGENT | run_state_of(c) : 0;
 }
 
 static void write_state(struct strbuf *o, const struct server *s)
 {
-	const struct check *c = check_of(s);
+	const struct check *c = check_of(s), *agent = check_agent_of(s);
 	uint32_t admin = atomic_load(&s->live.admin);
 	struct addr a;
 	char ip[INET6_ADDRSTRLEN];
@@ -109,13 +124,18 @@ static void write_state(struct strbuf *o, const struct server *s)
 		    admin & SRV_ADM_MAINT ? SRV_STOPPED : atomic_load(&s->live.oper), admin,
 		    atomic_load(&s->live.uweight), s->weight,
 		    (unsigned long long)((uint64_t)time(NULL) - s->live.last_change_s));
-	strbuf_addf(o, "%d %d %d %d 0 ", c ? c->status : CHECK_INI,
+	strbuf_addf(o, "%d %d %d %d %d ", c ? c->status : CHECK_INI,
 		    c && !c->running ? c->result : CHECK_NEUTRAL, atomic_load(&s->live.health),
-		    check_state(s));
-	strbuf_addf(o, "0 %d %s %u - 0 ", s->id_explicit, "-", a.port);
+		    check_state(s), agent_state(s));
+	strbuf_addf(o, "0 %d %s %u - 0 ", s->id_explicit, s->fqdn ? s->fqdn : "-", a.port);
 	strbuf_addf(o, "%u ", c ? c->conf->addr.port : 0);
-	strbuf_addf(o, "%s - 0\n",
+	strbuf_addf(o, "%s ",
 		    c && c->conf->addr_set ? addr_ip_text(&c->conf->addr, ip, sizeof(ip)) : "-");
+	strbuf_addf(o, "%s %u\n",
+		    agent && agent->conf->addr_set
+			    ? addr_ip_text(&agent->conf->addr, ip, sizeof(ip))
+			    : "-",
+		    agent ? agent->conf->addr.port : 0);
 }
 
 static enum cli_result run_state(struct cli_request *r)

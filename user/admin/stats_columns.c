@@ -142,7 +142,7 @@ static uint64_t backend_weight(const struct proxy *px, bool user)
 	list_for_each_entry(s, &px->servers, node) {
 		if (!server_is_usable(s) || s->backup != backup)
 			continue;
-		sum += get(user ? &s->live.uweight : &s->live.eweight);
+		sum += user ? get(&s->live.uweight) : server_shown_weight(s);
 		if (backup && !(px->options & PX_O_ALLBACKUPS))
 			break;
 	}
@@ -151,7 +151,7 @@ static uint64_t backend_weight(const struct proxy *px, bool user)
 
 static void w_weight(struct strbuf *o, const struct stat_obj *s)
 {
-	strbuf_add_u64(o, s->type == STAT_SRV ? get(&s->srv->live.eweight)
+	strbuf_add_u64(o, s->type == STAT_SRV ? server_shown_weight(s->srv)
 					      : backend_weight(s->px, false));
 }
 
@@ -300,6 +300,13 @@ static void w_conn_rate_max(struct strbuf *o, const struct stat_obj *s)
 	strbuf_add_u64(o, s->fe.conn_max);
 }
 
+/* The code of results that have one, as an unsigned number: an ended program has -1. */
+static void add_code(struct strbuf *o, const struct check *c)
+{
+	if (c && c->status >= CHECK_L7OK)
+		strbuf_add_u64(o, (uint32_t)c->code);
+}
+
 static void w_check_status(struct strbuf *o, const struct stat_obj *s)
 {
 	const struct check *c = shown_check(s);
@@ -312,8 +319,7 @@ static void w_check_code(struct strbuf *o, const struct stat_obj *s)
 {
 	const struct check *c = shown_check(s);
 
-	if (c && c->code)
-		strbuf_add_u64(o, (uint64_t)c->code);
+	add_code(o, c);
 }
 
 static void w_check_duration(struct strbuf *o, const struct stat_obj *s)
@@ -389,6 +395,74 @@ static void w_check_health(struct strbuf *o, const struct stat_obj *s)
 {
 	if (shown_check(s))
 		strbuf_add_u64(o, (uint64_t)atomic_load(&s->srv->live.health));
+}
+
+/* ---- the agent's: also in maintenance, which it may end ---- */
+
+static const struct check *shown_agent(const struct stat_obj *s)
+{
+	const struct check *c = check_agent_of(s->srv);
+
+	return c && c->enabled ? c : NULL;
+}
+
+static void w_agent_status(struct strbuf *o, const struct stat_obj *s)
+{
+	const struct check *c = shown_agent(s);
+
+	if (c)
+		strbuf_addf(o, "%s%s", c->running ? "* " : "", check_status_row(c->status)->name);
+}
+
+static void w_agent_code(struct strbuf *o, const struct stat_obj *s)
+{
+	add_code(o, shown_agent(s));
+}
+
+static void w_agent_duration(struct strbuf *o, const struct stat_obj *s)
+{
+	const struct check *c = shown_agent(s);
+
+	if (c && c->status != CHECK_INI)
+		strbuf_add_u64(o, c->duration_ms);
+}
+
+static void w_agent_desc(struct strbuf *o, const struct stat_obj *s)
+{
+	const struct check *c = shown_agent(s);
+
+	if (c)
+		strbuf_adds(o, check_status_row(c->status)->text);
+}
+
+static void w_last_agt(struct strbuf *o, const struct stat_obj *s)
+{
+	const struct check *c = shown_agent(s);
+
+	if (c && !c->running)
+		strbuf_adds(o, c->info);
+}
+
+static void w_agent_rise(struct strbuf *o, const struct stat_obj *s)
+{
+	const struct check *c = shown_agent(s);
+
+	if (c)
+		strbuf_add_u64(o, (uint64_t)c->conf->rise);
+}
+
+static void w_agent_fall(struct strbuf *o, const struct stat_obj *s)
+{
+	const struct check *c = shown_agent(s);
+
+	if (c)
+		strbuf_add_u64(o, (uint64_t)c->conf->fall);
+}
+
+static void w_agent_health(struct strbuf *o, const struct stat_obj *s)
+{
+	if (shown_agent(s))
+		strbuf_add_u64(o, atomic_load(&s->srv->live.agent) == SERVER_AGENT_UP);
 }
 
 static void w_addr(struct strbuf *o, const struct stat_obj *s)
@@ -744,7 +818,11 @@ const struct core_column core_columns[] = {
 	  { NO, NO, F(last_chk) },
 	  "Short description of the latest health check report for this server (see also "
 	  "check_desc)" },
-	{ "last_agt", "MOP", "str", { NO, NO, NO }, "" },
+	{ "last_agt",
+	  "MOP",
+	  "str",
+	  { NO, NO, F(last_agt) },
+	  "Short description of the latest agent check report for this server" },
 	{ "qtime",
 	  "MaP",
 	  "u32",
@@ -769,15 +847,32 @@ const struct core_column core_columns[] = {
 	  { NO, F(ttime), F(ttime) },
 	  "Total request+response time (request+queue+connect+response+processing), in "
 	  "milliseconds, averaged over the 1024 last requests (backend/server)" },
-	{ "agent_status", "MOP", "str", { NO, NO, NO }, "" },
-	{ "agent_code", "MGP", "u32", { NO, NO, NO }, "" },
-	{ "agent_duration", "MGP", "u32", { NO, NO, NO }, "" },
+	{ "agent_status",
+	  "MOP",
+	  "str",
+	  { NO, NO, F(agent_status) },
+	  "Status report for the latest agent check, prefixed with '* ' if a check is in "
+	  "progress" },
+	{ "agent_code",
+	  "MGP",
+	  "u32",
+	  { NO, NO, F(agent_code) },
+	  "Status code reported by the latest agent check" },
+	{ "agent_duration",
+	  "MGP",
+	  "u32",
+	  { NO, NO, F(agent_duration) },
+	  "Total duration of the latest agent check, in milliseconds" },
 	{ "check_desc",
 	  "MOP",
 	  "str",
 	  { NO, NO, F(check_desc) },
 	  "Textual description of the latest health check report for this server" },
-	{ "agent_desc", "MOP", "str", { NO, NO, NO }, "" },
+	{ "agent_desc",
+	  "MOP",
+	  "str",
+	  { NO, NO, F(agent_desc) },
+	  "Textual description of the latest agent check report for this server" },
 	{ "check_rise",
 	  "CGS",
 	  "u32",
@@ -794,9 +889,22 @@ const struct core_column core_columns[] = {
 	  "u32",
 	  { NO, NO, F(check_health) },
 	  "Current server health check level (0..fall-1=DOWN, fall..rise-1=UP)" },
-	{ "agent_rise", "MGP", "u32", { NO, NO, NO }, "" },
-	{ "agent_fall", "MGP", "u32", { NO, NO, NO }, "" },
-	{ "agent_health", "MGP", "u32", { NO, NO, NO }, "" },
+	{ "agent_rise",
+	  "MGP",
+	  "u32",
+	  { NO, NO, F(agent_rise) },
+	  "Number of successful agent checks before declaring a server UP (server 'rise' "
+	  "setting)" },
+	{ "agent_fall",
+	  "MGP",
+	  "u32",
+	  { NO, NO, F(agent_fall) },
+	  "Number of failed agent checks before declaring a server DOWN (server 'fall' setting)" },
+	{ "agent_health",
+	  "MGP",
+	  "u32",
+	  { NO, NO, F(agent_health) },
+	  "Current server agent health check level" },
 	{ "addr",
 	  "CGS",
 	  "str",

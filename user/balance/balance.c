@@ -71,7 +71,7 @@ size_t balance_targets(const struct proxy *be, struct lb_target *t)
 		t[n] = (struct lb_target){
 			.index = s->index,
 			.id = s->puid,
-			.weight = server_is_usable(s) ? weight * LB_WEIGHT_SCALE : 0,
+			.weight = server_is_usable(s) ? weight : 0,
 			.backup = s->backup,
 			.family = a.family,
 			.port = a.port,
@@ -191,7 +191,7 @@ static void balance_start(struct proxy *px, struct diag *d)
 	list_init(&b->dirty);
 	b->full_when = UINT64_MAX; /* never */
 	list_for_each_entry(s, &px->servers, node)
-		b->ramps |= s->minconn > 0;
+		b->ramps |= s->minconn > 0 || s->slowstart_ms;
 	if (!b->algo)
 		b->algo = balance_find(SLICE("roundrobin"));
 	if (b->algo->check && b->algo->check(b, d))

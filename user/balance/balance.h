@@ -71,7 +71,7 @@ struct balance {
 	bool user_only; /* with these arguments it is not in the kernel, whatever the row says */
 	struct place at, hash_at; /* of the `balance` and `hash-type` lines; no file: by default */
 	struct list dirty;        /* waits for its rebuild (balance.c) */
-	bool ramps;               /* a server has minconn: its limit moves by itself */
+	bool ramps;               /* a server has minconn or slowstart: its limit moves by itself */
 	/* Large backends remember that all servers were full: true while `freed` is still what it was then. */
 	char on_a_line_of_its_own[64];
 	_Atomic uint64_t freed;

@@ -10,70 +10,84 @@
 #include "loop/thread.h"
 #include "stream/session.h"
 
-enum { SAY_NOTICE = 5, SAY_WARNING = 4 };
+enum { SAY_NOTICE = 5 };
 
-/* "Layer7 wrong status, code: 503, info: "Nope", check duration: 0ms" */
-static void write_why(struct check *c)
+const char *health_why(const struct check *c, char *buf, size_t size)
 {
 	const struct check_status_row *row = check_status_row(c->status);
-	int n = snprintf(c->why, sizeof(c->why), "%s", row->text);
+	int n = snprintf(buf, size, "%s", row->text);
 
-	if (c->code &&
-	    (c->status == CHECK_L7OK || c->status == CHECK_L7OKC || c->status == CHECK_L7STS))
-		n += snprintf(c->why + n, sizeof(c->why) - (size_t)n, ", code: %d", c->code);
+	if (c->status >= CHECK_L7OK)
+		n += snprintf(buf + n, size - (size_t)n, ", code: %d", c->code);
 	if (c->info[0])
-		n += snprintf(c->why + n, sizeof(c->why) - (size_t)n, ", info: \"%s\"", c->info);
-	snprintf(c->why + n, sizeof(c->why) - (size_t)n, ", check duration: %ums", c->duration_ms);
+		n += snprintf(buf + n, size - (size_t)n, ", info: \"%s\"", c->info);
+	if (c->status != CHECK_HANA) /* that was no check */
+		snprintf(buf + n, size - (size_t)n, ", check duration: %ums", c->duration_ms);
+	return buf;
 }
 
-/* `option log-health-checks`: the line says the health as it is after this result. */
-static void say_check(struct check *c, bool passed)
+void health_say(const struct check *c, const char *kind, bool up, int health)
 {
-	struct server *s = c->srv;
-	int health = atomic_load(&s->live.health), rise = c->conf->rise, fall = c->conf->fall;
-	bool up = health >= rise;
-	char line[512];
+	const struct server *s = c->srv;
+	char line[768], why[384];
 
 	snprintf(line, sizeof(line),
-		 "Health check for %sserver %s/%s %s%s, reason: %s, status: %d/%d %s.",
+		 "%s check for %sserver %s/%s %s%s, reason: %s, status: %d/%d %s.", kind,
 		 s->backup ? "backup " : "", s->px->name, s->name,
 		 c->result == CHECK_CONDPASS ? "conditionally " : "",
-		 passed ? "succeeded" : "failed", c->why, up ? health - rise + 1 : health,
-		 up ? fall : rise, up ? "UP" : "DOWN");
+		 c->result == CHECK_FAILED ? "failed" : "succeeded",
+		 health_why(c, why, sizeof(why)), health, up ? c->conf->fall : c->conf->rise,
+		 !up                             ? "DOWN"
+		 : atomic_load(&s->live.uweight) ? "UP"
+						 : "DRAIN");
 	server_say(s->px, SAY_NOTICE, line);
 }
 
-void health_note(struct check *c, enum check_status st, int code, const char *info)
+void health_result(struct check *c, enum check_status st, int code, const char *info)
 {
-	struct server *s = c->srv;
-	int health = atomic_load(&s->live.health), full = c->conf->rise + c->conf->fall - 1,
-	    was = health;
-	bool changed = c->status != st, passed, report, logged;
-	const char *words;
-
 	c->status = (uint8_t)st;
 	c->result = check_status_row(st)->result;
 	c->code = code;
 	snprintf(c->info, sizeof(c->info), "%s", info ? info : "");
 	c->duration_ms = (uint32_t)((control_loop.now_us - c->started_us) / 1000);
+}
+
+bool health_is_good(const struct server *s)
+{
+	const struct check *c = check_of(s), *a = check_agent_of(s);
+
+	return (!c || !c->enabled || atomic_load(&s->live.health) >= s->live.rise) &&
+	       (!a || !a->enabled || agent_conf_of(s)->health);
+}
+
+void health_note(struct check *c, enum check_status st, int code, const char *info)
+{
+	struct server *s = c->srv;
+	int health = atomic_load(&s->live.health), rise = c->conf->rise,
+	    full = rise + c->conf->fall - 1, was = health;
+	bool changed = c->status != st, passed, report, logged;
+	char why[384];
+	const char *words;
+
+	health_result(c, st, code, info);
 	passed = c->result != CHECK_FAILED;
 	if (passed) {
 		report = was < full || changed;
-		health = was + 1 >= c->conf->rise ? full : was + 1;
+		health = was + 1 >= rise ? full : was + 1;
 	} else {
-		report = was >= c->conf->rise || changed;
-		s->live.failed_checks += was >= c->conf->rise;
-		health = was > c->conf->rise ? was - 1 : 0;
+		report = was >= rise || changed;
+		s->live.failed_checks += was >= rise;
+		health = was > rise ? was - 1 : 0;
 	}
 	atomic_store(&s->live.health, health);
-	write_why(c);
 	logged = s->px->options & PX_O_LOG_HEALTH;
 	if (report && logged)
-		say_check(c, passed);
-	words = logged ? NULL : c->why; /* not said twice */
+		health_say(c, "Health", health >= rise,
+			   health >= rise ? health - rise + 1 : health);
+	words = logged ? NULL : health_why(c, why, sizeof(why)); /* not said twice */
 	if (!passed && health == 0)
 		server_set_oper(s, SRV_STOPPED, words);
-	else if (passed && health == full)
+	else if (passed && health == full && health_is_good(s))
 		server_set_oper(s, c->result == CHECK_CONDPASS ? SRV_STOPPING : SRV_RUNNING, words);
 }
 
@@ -104,6 +118,16 @@ bool check_enable(struct server *s, bool on)
 	return true;
 }
 
+/* `on-marked-up shutdown-backup-sessions` */
+static void clear_backups(struct proxy *px)
+{
+	struct server *s;
+
+	list_for_each_entry(s, &px->servers, node)
+		if (s->backup)
+			sessions_kill_server(s, 'U');
+}
+
 /*
  * Leaving maintenance a server counts as up, but falls at the first failed check. `on-marked-down` ends what the server
  * still has whether a check, the operator or maintenance took it down; the data path does its part itself.
@@ -117,13 +141,17 @@ static void on_server_changed(struct server *s, unsigned int events)
 		return;
 	if (server_cuts_sessions(s))
 		sessions_kill_server(s, 'D');
+	if ((events & SERVER_EV_CAME_UP) && s->clear_backups_on_up && !s->backup)
+		clear_backups(s->px);
 	if (maint) {
 		if (c)
 			check_stop(c);
 		atomic_store(&s->live.health, 0);
 	} else if (c && c->enabled && !atomic_load(&s->live.health) &&
 		   atomic_load(&s->live.oper) != SRV_STOPPED) {
-		atomic_store(&s->live.health, c->conf->rise);
+		atomic_store(&s->live.health, health_at_start(s));
+		if (s->init_state >= INIT_DOWN)
+			server_set_oper(s, SRV_STOPPED, NULL);
 		if (!c->running)
 			check_schedule(c, 0);
 	}

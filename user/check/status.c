@@ -7,6 +7,8 @@
 static const struct check_status_row rows[] = {
 	{ CHECK_UNKNOWN, "UNK", "Unknown", CHECK_NEUTRAL },
 	{ CHECK_INI, "INI", "Initializing", CHECK_NEUTRAL },
+	{ CHECK_CHECKED, "CHECKED", "No status change", CHECK_NEUTRAL },
+	{ CHECK_HANA, "HANA", "Health analyze", CHECK_FAILED },
 	{ CHECK_SOCKERR, "SOCKERR", "Socket error", CHECK_FAILED },
 	{ CHECK_L4OK, "L4OK", "Layer4 check passed", CHECK_PASSED },
 	{ CHECK_L4TOUT, "L4TOUT", "Layer4 timeout", CHECK_FAILED },
@@ -19,6 +21,9 @@ static const struct check_status_row rows[] = {
 	{ CHECK_L7OK, "L7OK", "Layer7 check passed", CHECK_PASSED },
 	{ CHECK_L7OKC, "L7OKC", "Layer7 check conditionally passed", CHECK_CONDPASS },
 	{ CHECK_L7STS, "L7STS", "Layer7 wrong status", CHECK_FAILED },
+	{ CHECK_PROCERR, "PROCERR", "External check error", CHECK_FAILED },
+	{ CHECK_PROCTOUT, "PROCTOUT", "External check timeout", CHECK_FAILED },
+	{ CHECK_PROCOK, "PROCOK", "External check passed", CHECK_PASSED },
 };
 
 const struct check_status_row *check_status_row(int status)

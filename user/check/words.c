@@ -5,7 +5,9 @@
  */
 #include "base/units.h"
 #include "check/private.h"
+#include "check/tcp_rules.h"
 #include "config/address.h"
+#include "config/kw_server.h"
 
 #define DEFAULT_INTER_MS 2000
 
@@ -32,6 +34,34 @@ void check_set_type(struct proxy *px, const struct check_type *t)
 	struct check_proxy *p = proxy_ext(px, &check_proxy_ext);
 
 	p->type = t;
+	p->fixed = NULL;
+}
+
+void check_set_rules(struct proxy *px, const struct check_type *type, const struct tcp_rules *r)
+{
+	struct check_proxy *p = proxy_ext(px, &check_proxy_ext);
+
+	p->type = type;
+	p->fixed = r;
+}
+
+const struct tcp_rules *check_rules_of(const struct proxy *px)
+{
+	static const struct tcp_rules none = { .named = true };
+	const struct check_proxy *p = proxy_ext(px, &check_proxy_ext);
+
+	return p->fixed ? p->fixed : p->own ? p->own : &none;
+}
+
+struct tcp_rules *check_own_rules(struct cfg_line *l)
+{
+	struct check_proxy *p = proxy_ext(l->px, &check_proxy_ext);
+
+	if (p->own_from != l->px) {
+		p->own = ARENA_NEW(l->arena, struct tcp_rules);
+		p->own_from = l->px;
+	}
+	return p->own;
 }
 
 /* ---- server options ---- */
@@ -148,6 +178,16 @@ static int opt_on_marked_down(struct cfg_line *l, int *i, struct server *s)
 	return 0;
 }
 
+static int opt_on_marked_up(struct cfg_line *l, int *i, struct server *s)
+{
+	static const char *const names[] = { "shutdown-backup-sessions", NULL };
+
+	if (server_option_choice(l, i, names) < 0)
+		return -1;
+	s->clear_backups_on_up = true;
+	return 0;
+}
+
 static const struct server_option options[] = {
 	{ "check", opt_check, KERNEL_EXACT, NULL, "check", "Checks the server's health." },
 	{ "no-check", opt_no_check, KERNEL_EXACT, NULL, "no-check",
@@ -169,6 +209,10 @@ static const struct server_option options[] = {
 	{ "on-marked-down", opt_on_marked_down, KERNEL_EXACT, NULL,
 	  "on-marked-down shutdown-sessions",
 	  "What happens to connections when the server goes down." },
+	{ "on-marked-up", opt_on_marked_up, KERNEL_NEVER,
+	  "connections of backup servers end only where the daemon has them",
+	  "on-marked-up shutdown-backup-sessions",
+	  "Connections of the backup servers end when this server comes up." },
 };
 
 /* ---- keywords ---- */

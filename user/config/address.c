@@ -185,21 +185,16 @@ static int split_port(struct parse *p, char *text, char **host, char **port)
 	return 0;
 }
 
-/* Names are looked up once per process: 10,000 servers may share a few. */
-static int resolve(const char *host, enum want_family family, struct addr *out)
+int cfg_address_look_up(const char *host, int family, struct addr *out)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_family = AF_UNSPEC }, *list;
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_family = family }, *list;
 	struct sockaddr_storage ss = { 0 };
 	uint16_t port = out->port;
 	int rc;
 
-	if (family == WANT_4)
+	if (family == AF_UNSPEC && config_reading.ipv4_only)
 		hints.ai_family = AF_INET;
-	if (family == WANT_6)
-		hints.ai_family = AF_INET6;
-	if (family != WANT_6 && config_reading.ipv4_only)
-		hints.ai_family = AF_INET;
-	if (family != WANT_4 && config_reading.ipv6_only)
+	if (family == AF_UNSPEC && config_reading.ipv6_only)
 		hints.ai_family = AF_INET6;
 	if (config_reading.no_getaddrinfo)
 		hints.ai_flags = AI_NUMERICHOST;
@@ -284,7 +279,12 @@ static int take_host(struct parse *p, const char *host)
 		return cfg_error(p->l, p->word, "'%s' is no address%s", host,
 				 p->flags & CFG_ADDR_NAME ? "" : "; names are not looked up here");
 	out->host = arena_strdup(p->l->arena, host);
-	rc = resolve(host, p->family, &out->addr);
+	out->family = p->family == WANT_4 ? AF_INET : p->family == WANT_6 ? AF_INET6 : AF_UNSPEC;
+	if (p->flags & CFG_ADDR_LATER) {
+		out->addr.family = ADDR_NONE;
+		return 0;
+	}
+	rc = cfg_address_look_up(host, out->family, &out->addr);
 	if (rc && !config_reading.ignore_resolution)
 		return cfg_error(p->l, p->word,
 				 "could not resolve address '%s': %s\nuse an address, or start "

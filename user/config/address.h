@@ -24,6 +24,7 @@ enum cfg_address_flags {
 	CFG_ADDR_DGRAM = 256,   /* datagrams are the default (log) */
 	CFG_ADDR_STAR = 512,    /* "*" and an empty address: any */
 	CFG_ADDR_PREFIX = 1024, /* ADDRESS/BITS: all addresses of a network */
+	CFG_ADDR_LATER = 2048, /* a name is not looked up: `host` is set, the family is ADDR_NONE */
 };
 
 enum cfg_port_kind { CFG_PORT_NONE, CFG_PORT_ONE, CFG_PORT_RANGE, CFG_PORT_OFFSET };
@@ -34,16 +35,20 @@ struct cfg_address {
 	uint16_t port_end; /* = addr.port without a range */
 	int32_t port_offset;
 	const char *path;    /* abstract: path[0] == '@' */
-	const char *host;    /* the host as written */
+	const char *host;    /* the host as written, if it is a name */
 	int fd;              /* -1: none */
 	uint8_t prefix_bits; /* with is_prefix */
 	bool is_prefix;
+	int family; /* AF_INET, AF_INET6: the prefix asks for it; AF_UNSPEC: any */
 	bool is_any, is_abstract, is_udp, is_stream; /* is_stream: asked for by tcp@ or stream+ */
 };
 
 /* One address in @text, which is (a part of) word @word. Expands variables. 0, or -1 with the error said. */
 int cfg_address_parse(struct cfg_line *l, int word, const char *text, unsigned int flags,
 		      struct cfg_address *out);
+
+/* Looks @host up, an address of @family (AF_UNSPEC: any); the port of @out stays. 0 or an EAI_ code. */
+int cfg_address_look_up(const char *host, int family, struct addr *out);
 
 /* A comma list of addresses to listen on: struct bind_address appended to @out. 0 or -1. */
 int cfg_bind_addresses(struct cfg_line *l, int word, struct list *out);

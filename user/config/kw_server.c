@@ -6,6 +6,7 @@
 #include "base/units.h"
 #include "base/coverage.h"
 #include "config/address.h"
+#include "config/kw_server.h"
 #include "config/language.h"
 #include "config/registry.h"
 #include "model/server.h"
@@ -71,10 +72,10 @@ static int parse_options(struct cfg_line *l, int i, struct server *s)
 	return rc;
 }
 
-static int take_address(struct cfg_line *l, int word, struct server *s)
+static int take_address(struct cfg_line *l, int word, struct server *s, int *family)
 {
 	const unsigned int flags = CFG_ADDR_PORT | CFG_ADDR_OFFSET | CFG_ADDR_NAME | CFG_ADDR_UNIX |
-				   CFG_ADDR_UDP | CFG_ADDR_STAR;
+				   CFG_ADDR_UDP | CFG_ADDR_STAR | CFG_ADDR_LATER;
 	struct cfg_address x;
 
 	if (cfg_address_parse(l, word, l->words[word].z, flags, &x))
@@ -82,6 +83,8 @@ static int take_address(struct cfg_line *l, int word, struct server *s)
 	s->addr = x.addr;
 	s->path = x.path;
 	s->host_name = x.host ? x.host : l->words[word].z;
+	s->fqdn = x.host;
+	*family = x.family;
 	s->port_is_offset = x.port_kind == CFG_PORT_NONE || x.port_kind == CFG_PORT_OFFSET;
 	s->port_offset = x.port_offset;
 	return 0;
@@ -108,13 +111,17 @@ static struct server *new_server(struct cfg_line *l, const char *name, int addre
 				 int options_word)
 {
 	struct server *s = server_new(l->cfg, l->px, name, l->at);
+	int family = 0;
 
 	l->within = arena_printf(l->arena, "server '%s'", name);
 	inherit_uses(l, s);
-	if (take_address(l, address_word, s))
+	if (take_address(l, address_word, s, &family))
 		return NULL;
 	server_attach(s);
-	return parse_options(l, options_word, s) ? NULL : s;
+	if (parse_options(l, options_word, s) ||
+	    (s->fqdn && server_start_address(l, address_word, s, family)))
+		return NULL;
+	return s;
 }
 
 static int parse_server(struct cfg_line *l)
@@ -177,7 +184,7 @@ static int parse_server_template(struct cfg_line *l)
 
 /* ---- options ---- */
 
-static const char *take_arg(struct cfg_line *l, int *i, const char *what)
+const char *server_option_arg(struct cfg_line *l, int *i, const char *what)
 {
 	int at = *i;
 
@@ -190,10 +197,10 @@ static const char *take_arg(struct cfg_line *l, int *i, const char *what)
 	return l->words[at + 1].z;
 }
 
-static int take_u32(struct cfg_line *l, int *i, int64_t min, int64_t max, uint32_t *out)
+int server_option_u32(struct cfg_line *l, int *i, int64_t min, int64_t max, uint32_t *out)
 {
 	int at = *i;
-	const char *z = take_arg(l, i, "a number");
+	const char *z = server_option_arg(l, i, "a number");
 	int64_t v;
 
 	if (!z)
@@ -212,22 +219,22 @@ static int take_u32(struct cfg_line *l, int *i, int64_t min, int64_t max, uint32
 
 static int opt_weight(struct cfg_line *l, int *i, struct server *s)
 {
-	return take_u32(l, i, 0, 256, &s->weight);
+	return server_option_u32(l, i, 0, 256, &s->weight);
 }
 
 static int opt_maxconn(struct cfg_line *l, int *i, struct server *s)
 {
-	return take_u32(l, i, 0, INT32_MAX, &s->maxconn);
+	return server_option_u32(l, i, 0, INT32_MAX, &s->maxconn);
 }
 
 static int opt_minconn(struct cfg_line *l, int *i, struct server *s)
 {
-	return take_u32(l, i, 0, INT32_MAX, &s->minconn);
+	return server_option_u32(l, i, 0, INT32_MAX, &s->minconn);
 }
 
 static int opt_maxqueue(struct cfg_line *l, int *i, struct server *s)
 {
-	return take_u32(l, i, 0, INT32_MAX, &s->maxqueue);
+	return server_option_u32(l, i, 0, INT32_MAX, &s->maxqueue);
 }
 
 static int opt_id(struct cfg_line *l, int *i, struct server *s)
@@ -238,7 +245,7 @@ static int opt_id(struct cfg_line *l, int *i, struct server *s)
 		*i = l->nwords;
 		return cfg_error(l, at, "'id' is for one server, not for 'default-server'");
 	}
-	if (take_u32(l, i, 1, INT32_MAX, &s->puid))
+	if (server_option_u32(l, i, 1, INT32_MAX, &s->puid))
 		return -1;
 	s->id_explicit = true;
 	return 0;

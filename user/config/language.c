@@ -18,6 +18,7 @@ void config_language_init(void)
 	kw_timeout_init();
 	kw_bind_init();
 	kw_server_init();
+	kw_server_start_init();
 	checks_init();
 	warnings_init();
 }

@@ -21,6 +21,7 @@ void kw_option_init(void);
 void kw_timeout_init(void);
 void kw_bind_init(void);
 void kw_server_init(void);
+void kw_server_start_init(void);
 void checks_init(void);
 void check_warn_loops(struct config *cfg, struct diag *d); /* check_loops.c */
 void warnings_init(void);

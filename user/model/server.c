@@ -22,7 +22,9 @@ static void server_inherit(struct server *s, const struct server *from, struct a
 	s->backup = from->backup;
 	s->disabled = from->disabled;
 	s->shutdown_on_down = from->shutdown_on_down;
-	s->track = from->track;
+	s->clear_backups_on_up = from->clear_backups_on_up;
+	s->slowstart_ms = from->slowstart_ms;
+	s->init_state = from->init_state;
 	s->setup = from->setup;
 	s->source = from->source;
 	ext_inherit_all(EXT_SERVER, s->ext, from->ext, a);
@@ -85,9 +87,10 @@ void server_addr(const struct server *s, struct addr *out)
 
 const char *server_state_text(const struct server *s, char *buf, size_t size)
 {
-	const struct server_live *v = &s->live;
-	uint32_t admin = atomic_load(&v->admin);
-	int oper = atomic_load(&v->oper), health = atomic_load(&v->health);
+	const struct server_live *v = &server_decided_by(s)->live;
+	uint32_t admin = atomic_load(&s->live.admin);
+	int oper = atomic_load(&s->live.oper), health = atomic_load(&v->health),
+	    agent = atomic_load(&s->live.agent);
 
 	if (admin & SRV_ADM_IMAINT)
 		snprintf(buf, size, "MAINT (via %s/%s)", s->track ? s->track->px->name : "?",
@@ -96,7 +99,11 @@ const char *server_state_text(const struct server *s, char *buf, size_t size)
 		snprintf(buf, size, "MAINT (resolution)");
 	else if (admin & SRV_ADM_MAINT)
 		snprintf(buf, size, "MAINT");
-	else if (!v->checked)
+	else if (oper == SRV_STOPPED && agent == SERVER_AGENT_DOWN)
+		snprintf(buf, size, "DOWN (agent)");
+	else if ((admin & SRV_ADM_DRAIN) && oper == SRV_RUNNING && agent != SERVER_NO_AGENT)
+		snprintf(buf, size, "DRAIN (agent)");
+	else if (!s->live.checked)
 		snprintf(buf, size, "%s", admin & SRV_ADM_DRAIN ? "DRAIN" : "no check");
 	else if (oper == SRV_STOPPED && health > 0)
 		snprintf(buf, size, "DOWN %d/%d", health, v->rise);

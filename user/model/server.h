@@ -24,6 +24,9 @@ enum server_admin {
 	SRV_ADM_DRAIN = 0x08 | 0x10,
 };
 
+/* What an agent says, for the words of the state. */
+enum server_agent { SERVER_NO_AGENT, SERVER_AGENT_UP, SERVER_AGENT_DOWN };
+
 /* What workers touch for every connection: on lines of its own. */
 struct server_load {
 	_Atomic uint32_t served; /* connections or requests in progress: what maxconn limits */
@@ -41,7 +44,7 @@ struct server_live {
 	_Atomic int oper;         /* enum server_oper */
 	_Atomic uint32_t admin;   /* enum server_admin bits */
 	_Atomic uint32_t uweight; /* user weight now (0..256): configured value is server.weight */
-	_Atomic uint32_t eweight; /* effective weight now, after drain */
+	_Atomic uint32_t eweight; /* effective weight now, in sixteenths: SERVER_WEIGHT_SCALE */
 	_Atomic uint32_t maxconn; /* now; configured value is server.maxconn */
 	struct addr
 		addr; /* now; configured value is server.addr. Changed under rcu: see server_addr() */
@@ -51,9 +54,13 @@ struct server_live {
 	_Atomic uint32_t addr_version; /* odd while addr is being written */
 	/* Published by the module that checks the server, for the words of its state ("UP 2/3"). */
 	bool checked;       /* has checks or is tracked: else "no check" */
+	_Atomic int agent;  /* enum server_agent */
 	_Atomic int health; /* 0 .. rise + fall - 1; below rise: down */
 	int rise, fall;
 };
+
+/* `init-state`: what a checked server is taken for until its checks have spoken. */
+enum server_init_state { INIT_UP, INIT_FULLY_UP, INIT_DOWN, INIT_FULLY_DOWN };
 
 struct server {
 	struct list node; /* proxy.servers */
@@ -67,26 +74,44 @@ struct server {
 		addr; /* as configured (after host name resolution); port 0 with +offset below */
 	const char *path;      /* unix@ server */
 	const char *host_name; /* as written */
+	const char *fqdn;      /* the same if it is a name, else NULL */
+	bool unresolved;       /* its name has no address: it starts in maintenance (RMAINT) */
 	bool port_is_offset; /* "+100", "-20" or none: relative to the client's destination port */
 	int32_t port_offset;
 	uint32_t weight;                     /* 0..256, default 1 */
 	uint32_t maxconn, minconn, maxqueue; /* 0: no limit */
 	bool backup, disabled;
-	bool shutdown_on_down; /* on-marked-down shutdown-sessions */
-	const char *cookie;    /* value of `cookie`, for l7 and stats */
-	struct server *track;
+	uint8_t init_state;       /* enum server_init_state */
+	bool shutdown_on_down;    /* on-marked-down shutdown-sessions */
+	bool clear_backups_on_up; /* on-marked-up shutdown-backup-sessions */
+	uint32_t slowstart_ms;    /* 0: at once at full weight */
+	const char *cookie;       /* value of `cookie`, for l7 and stats */
+	struct server *track;     /* whose state it follows; NULL: its own */
+	struct server *trackers,
+		*next_tracker;      /* who follows this one; the next who follows the same */
 	struct conn_setup setup;    /* transport and handshakes of connections to it */
 	struct source_conf *source; /* `source` (stream/source.h), NULL: the backend's */
 	uint32_t index; /* position in the backend, 0-based, stable for the process's life */
 
 	struct server_load load;
 	struct server_live live;
+	struct timer warmup;            /* the next step of a slow start (control thread) */
 	struct kernel_counters *kernel; /* on the kernel path, else NULL */
 	struct srv_counters *count;     /* [worker_count + 1] */
 	struct queue *queue;            /* this server's own queue (persistence, maxconn) */
 	struct list uses;
 	void *ext; /* ext_total(EXT_SERVER) bytes */
 };
+
+/* Effective weights are in sixteenths of a configured unit, so that a slow start has steps. */
+#define SERVER_WEIGHT_SCALE 16
+/* The effective weight as the statistics show it: whole units, rounded up. */
+static inline uint32_t server_shown_weight(const struct server *s)
+{
+	return (atomic_load_explicit(&s->live.eweight, memory_order_relaxed) + SERVER_WEIGHT_SCALE -
+		1) /
+	       SERVER_WEIGHT_SCALE;
+}
 
 static inline void *server_ext(const struct server *s, const struct ext *e)
 {
@@ -126,6 +151,7 @@ enum server_event {
 	SERVER_EV_MAXCONN = 8,
 	SERVER_EV_ADDED = 16,
 	SERVER_EV_DELETED = 32,
+	SERVER_EV_CAME_UP = 64, /* with STATE: it takes new connections again */
 };
 /* @why: words of the cause ("Layer4 timeout, check duration: 2001ms", "by admin") or NULL. */
 void server_set_oper(struct server *s, enum server_oper oper, const char *why);
@@ -134,6 +160,25 @@ void server_set_admin(struct server *s, uint32_t set, uint32_t clear, const char
 const char *server_set_weight(struct server *s, const char *text);
 void server_set_addr(struct server *s, const struct addr *a, const char *why);
 void server_set_maxconn(struct server *s, uint32_t maxconn);
+/*
+ * @s follows @tracked from now on: its operational state, and as IMAINT and IDRAIN its administrative one. When all is
+ * read, after server_live_init() of both.
+ */
+void server_follow(struct server *s, struct server *tracked);
+/* The server at the end of the chain of `track`, whose checks decide; without `track` @s itself. */
+const struct server *server_decided_by(const struct server *s);
+/* It begins down (init-state), or in maintenance because whom it tracks is: when all is read, nothing is said. */
+void server_begin_down(struct server *s);
+void server_begin_inherited(struct server *s);
+/* server_warmup.c: the effective weight of this moment; arms the timer of the next step while the server starts. */
+void server_reweigh(struct server *s);
+/* Seconds that the slow start of @s has been under way; -1: it is not starting. Any thread. */
+int64_t server_starting_since(const struct server *s);
+/* The length of its slow start in whole seconds. */
+static inline uint32_t server_slowstart_s(const struct server *s)
+{
+	return (s->slowstart_ms + 999) / 1000;
+}
 /* Told after every change, in registration order: balance first, queue, data path, log. Control thread. */
 struct server_watcher {
 	struct list node;

@@ -8,8 +8,7 @@
 #include <time.h>
 
 #include "balance/balance.h"
-#include "base/strbuf.h"
-#include "model/server.h"
+#include "model/server_words.h"
 
 static void say_nothing(const struct proxy *px, int level, const char *text)
 {
@@ -47,18 +46,22 @@ void server_attach(struct server *s)
 	list_add_tail(&px->servers, &s->node);
 }
 
+static void on_warmup(struct timer *t);
+
 void server_live_init(struct server *s)
 {
 	struct proxy *px = s->px;
 	struct server_live *v = &s->live;
 
 	atomic_store(&v->oper, SRV_RUNNING);
-	atomic_store(&v->admin, s->disabled ? SRV_ADM_FMAINT | SRV_ADM_CMAINT : 0);
+	atomic_store(&v->admin, (s->disabled ? SRV_ADM_FMAINT | SRV_ADM_CMAINT : 0u) |
+					(s->unresolved ? SRV_ADM_RMAINT : 0u));
 	atomic_store(&v->uweight, s->weight);
-	atomic_store(&v->eweight, s->weight);
+	atomic_store(&v->eweight, s->weight * SERVER_WEIGHT_SCALE);
 	atomic_store(&v->maxconn, s->maxconn);
 	v->addr = s->addr;
 	v->last_change_s = wall_s();
+	timer_init(&s->warmup, on_warmup);
 	if (s->backup)
 		px->nbackup++;
 	else
@@ -69,6 +72,25 @@ void server_live_init(struct server *s)
 		px->last_change_s = v->last_change_s;
 }
 
+/* Before anything runs: it is no longer counted as usable. */
+static void begin_as(struct server *s, enum server_oper oper, uint32_t admin)
+{
+	if (server_is_usable(s))
+		atomic_fetch_sub(s->backup ? &s->px->up_backup : &s->px->up_active, 1);
+	atomic_store(&s->live.oper, oper);
+	atomic_fetch_or(&s->live.admin, admin);
+}
+
+void server_begin_down(struct server *s)
+{
+	begin_as(s, SRV_STOPPED, 0);
+}
+
+void server_begin_inherited(struct server *s)
+{
+	begin_as(s, SRV_RUNNING, SRV_ADM_IMAINT);
+}
+
 /* ---- state ---- */
 
 /* What a server counts as, before and after a change. */
@@ -77,9 +99,16 @@ struct standing {
 	int active, backup; /* usable ones of the backend */
 };
 
+/* For the times and numbers of being down: a server that stops softly is up. */
+static bool counts_as_up(const struct server *s)
+{
+	return atomic_load(&s->live.oper) != SRV_STOPPED &&
+	       !(atomic_load(&s->live.admin) & SRV_ADM_MAINT);
+}
+
 static struct standing standing_of(const struct server *s)
 {
-	return (struct standing){ server_is_usable(s), server_is_willing(s),
+	return (struct standing){ server_is_usable(s), counts_as_up(s),
 				  (int)atomic_load(&s->px->up_active),
 				  (int)atomic_load(&s->px->up_backup) };
 }
@@ -88,7 +117,7 @@ static struct standing standing_of(const struct server *s)
 static void account(struct server *s, const struct standing *was)
 {
 	struct proxy *px = s->px;
-	bool usable = server_is_usable(s), up = server_is_willing(s),
+	bool usable = server_is_usable(s), up = counts_as_up(s),
 	     had = was->active + was->backup > 0;
 	uint64_t now = wall_s();
 
@@ -110,135 +139,129 @@ static void account(struct server *s, const struct standing *was)
 	}
 }
 
-/* "2 active and 1 backup servers left. Running on backup. 3 sessions active, 0 requeued, 1 remaining in queue." */
-static void add_counts(struct strbuf *b, const struct server *s, bool online)
-{
-	const struct proxy *px = s->px;
-	unsigned int active = atomic_load(&px->up_active), backup = atomic_load(&px->up_backup);
-
-	strbuf_addf(b, " %u active and %u backup servers %s.%s", active, backup,
-		    online ? "online" : "left", backup && !active ? " Running on backup." : "");
-	if (online)
-		strbuf_addf(b, " %u sessions requeued, %u total in queue.", 0, server_queued(s));
-	else
-		strbuf_addf(b, " %u sessions active, %u requeued, %u remaining in queue.",
-			    atomic_load(&s->load.served), 0, server_queued(s));
-}
-
-static void say(const struct server *s, int level, struct strbuf *b)
-{
-	server_say(s->px, level, strbuf_z(b));
-	strbuf_fini(b);
-}
-
-/* Syslog levels of such lines: a server going down is an alert, coming up a notice. */
-enum { SAY_EMERG = 0, SAY_ALERT = 1, SAY_NOTICE = 5 };
-
-/* After the server's own line: a backend left without servers, or with some again. */
-static void say_backend(const struct server *s, const struct standing *was)
-{
-	struct strbuf b = STRBUF_INIT;
-
-	if (was->active + was->backup == 0 ||
-	    atomic_load(&s->px->up_active) + atomic_load(&s->px->up_backup) != 0)
-		return;
-	strbuf_addf(&b, "%s %s has no server available!",
-		    s->px->caps & PX_FRONTEND ? "proxy" : "backend", s->px->name);
-	say(s, SAY_EMERG, &b);
-}
-
 uint32_t server_queued(const struct server *s)
 {
 	return atomic_load(&s->load.queued);
 }
 
+/* ---- followers: servers that track this one ---- */
+
+/* "via b/s" */
+static const char *via(const struct server *tracked, char *buf, size_t size)
+{
+	snprintf(buf, size, "via %s/%s", tracked->px->name, tracked->name);
+	return buf;
+}
+
+const struct server *server_decided_by(const struct server *s)
+{
+	while (s->track)
+		s = s->track;
+	return s;
+}
+
+void server_follow(struct server *s, struct server *tracked)
+{
+	s->track = tracked;
+	s->next_tracker = tracked->trackers;
+	tracked->trackers = s;
+}
+
+/* What a follower has of the administrative state @admin of whom it tracks. */
+static uint32_t inherited_admin(uint32_t admin)
+{
+	return (admin & SRV_ADM_MAINT ? SRV_ADM_IMAINT : 0) |
+	       (admin & SRV_ADM_DRAIN ? SRV_ADM_IDRAIN : 0);
+}
+
+static void lead_admin(struct server *s)
+{
+	uint32_t want = inherited_admin(atomic_load(&s->live.admin));
+
+	for (struct server *f = s->trackers; f; f = f->next_tracker)
+		server_set_admin(f, want, (SRV_ADM_IMAINT | SRV_ADM_IDRAIN) & ~want, NULL);
+}
+
+static void lead_oper(struct server *s, enum server_oper oper)
+{
+	char buf[256];
+
+	for (struct server *f = s->trackers; f; f = f->next_tracker)
+		if (!(atomic_load(&f->live.admin) & SRV_ADM_MAINT))
+			server_set_oper(f, oper, via(s, buf, sizeof(buf)));
+}
+
+/* ---- operational state ---- */
+
+/* Up again: slowly, if it has a slow start. */
+static void note_oper(struct server *s, enum server_oper oper, bool from_the_start)
+{
+	if (oper == SRV_RUNNING && s->slowstart_ms && from_the_start)
+		oper = SRV_STARTING;
+	atomic_store(&s->live.oper, oper);
+}
+
+static void on_warmup(struct timer *t)
+{
+	struct server *s = container_of(t, struct server, warmup);
+
+	if (atomic_load(&s->live.oper) != SRV_STARTING)
+		return;
+	if (server_starting_since(s) < 0)
+		atomic_store(&s->live.oper, SRV_RUNNING);
+	server_reweigh(s);
+	tell(s, SERVER_EV_WEIGHT);
+}
+
+/* Behind every change: the effective weight of the new state, and who is to know. */
+static void tell_state(struct server *s, const struct standing *was)
+{
+	server_reweigh(s);
+	tell(s, SERVER_EV_STATE | (!was->usable && server_is_usable(s) ? SERVER_EV_CAME_UP : 0));
+}
+
 void server_set_oper(struct server *s, enum server_oper oper, const char *why)
 {
 	struct standing was = standing_of(s);
-	struct strbuf b = STRBUF_INIT;
-	bool down = oper == SRV_STOPPED;
+	int before = atomic_load(&s->live.oper);
 
-	if ((int)oper == atomic_load(&s->live.oper))
+	if ((int)oper == before || (oper == SRV_RUNNING && before == SRV_STARTING))
 		return;
-	atomic_store(&s->live.oper, oper);
+	note_oper(s, oper, true);
 	account(s, &was);
-	strbuf_addf(&b, "%sServer %s/%s is %s", s->backup ? "Backup " : "", s->px->name, s->name,
-		    down                   ? "DOWN"
-		    : oper == SRV_STOPPING ? "stopping"
-					   : "UP");
-	if (why)
-		strbuf_addf(&b, ", %s%s",
-			    strncmp(why, "via ", 4) && strcmp(why, "changed from CLI") ? "reason: "
-										       : "",
-			    why);
-	strbuf_adds(&b, ".");
-	add_counts(&b, s, !down);
-	if (atomic_load(&s->live.admin) & SRV_ADM_MAINT)
-		strbuf_fini(&b); /* in maintenance nobody is told about checks */
-	else
-		say(s, down ? SAY_ALERT : SAY_NOTICE, &b);
-	say_backend(s, &was);
-	tell(s, SERVER_EV_STATE);
-}
-
-static void say_line(const struct server *s, int level, const char *text, const char *why,
-		     int counts)
-{
-	struct strbuf b = STRBUF_INIT;
-
-	strbuf_addf(&b, "%sServer %s/%s %s%s%s%s.", s->backup ? "Backup " : "", s->px->name,
-		    s->name, text, why ? " (" : "", why ? why : "", why ? ")" : "");
-	if (counts)
-		add_counts(&b, s, counts > 0);
-	say(s, level, &b);
-}
-
-/* The lines for a change of the administrative state. Counts: 1 "online", -1 "left". */
-static void say_admin(const struct server *s, uint32_t before, uint32_t now,
-		      const struct standing *was, bool was_down, const char *why)
-{
-	bool maint_before = before & SRV_ADM_MAINT, maint = now & SRV_ADM_MAINT;
-	bool drain_before = before & SRV_ADM_DRAIN, drain = now & SRV_ADM_DRAIN;
-
-	if (!maint_before && maint) {
-		if (was_down)
-			say_line(s, SAY_NOTICE, "was DOWN and now enters maintenance", why, 0);
-		else
-			say_line(s, was->usable ? SAY_ALERT : SAY_NOTICE,
-				 "is going DOWN for maintenance", why, -1);
-	} else if (maint_before && !maint) {
-		say_line(s, SAY_NOTICE,
-			 drain ? "is UP/DRAIN (leaving forced maintenance)"
-			       : "is UP/READY (leaving forced maintenance)",
-			 NULL, 0);
-		if (drain)
-			say_line(s, SAY_NOTICE, "remains in forced drain mode", NULL, 0);
-	} else if (!maint && !drain_before && drain) {
-		say_line(s, SAY_NOTICE, "enters drain state", why, 1);
-	} else if (!maint && drain_before && !drain) {
-		say_line(s, SAY_NOTICE,
-			 was_down ? "is DOWN (leaving forced drain)"
-				  : "is UP (leaving forced drain)",
-			 NULL, 0);
-	}
+	server_say_oper(s, oper, why);
+	server_say_backend(s, was.active + was.backup);
+	tell_state(s, &was);
+	lead_oper(s, oper);
 }
 
 void server_set_admin(struct server *s, uint32_t set, uint32_t clear, const char *why)
 {
 	struct standing was = standing_of(s);
 	uint32_t before = atomic_load(&s->live.admin), now = (before & ~clear) | set;
-	bool was_down = atomic_load(&s->live.oper) == SRV_STOPPED;
+	struct admin_change change = { before, now, was.usable,
+				       atomic_load(&s->live.oper) == SRV_STOPPED, why };
+	char buf[256];
 
 	if (now == before)
 		return;
+	if (s->track && ((before ^ now) & (SRV_ADM_IMAINT | SRV_ADM_IDRAIN)))
+		change.why = via(s->track, buf, sizeof(buf));
 	atomic_store(&s->live.admin, now);
-	/* Leaving maintenance, a server is taken for up; its check, if it has one, will find out at once. */
+	/*
+	 * Leaving maintenance, a server is taken for up; its check, if it has one, will find out at once. One that tracks
+	 * another is what that one is.
+	 */
 	if ((before & SRV_ADM_MAINT) && !(now & SRV_ADM_MAINT))
-		atomic_store(&s->live.oper, SRV_RUNNING);
+		note_oper(s,
+			  s->track ? (enum server_oper)atomic_load(&s->track->live.oper)
+				   : SRV_RUNNING,
+			  !s->track || atomic_load(&s->track->live.oper) != SRV_STOPPED);
 	account(s, &was);
-	say_admin(s, before, now, &was, was_down, why);
-	say_backend(s, &was);
-	tell(s, SERVER_EV_STATE);
+	server_say_admin(s, &change);
+	server_say_backend(s, was.active + was.backup);
+	tell_state(s, &was);
+	lead_admin(s);
 }
 
 /* ---- weight, address, limit ---- */
@@ -273,13 +296,13 @@ const char *server_set_weight(struct server *s, const char *text)
 		return "Backend is using a static LB algorithm and only accepts weights '0%' and "
 		       "'100%'.\n";
 	atomic_store(&s->live.uweight, (uint32_t)w);
-	atomic_store(&s->live.eweight, (uint32_t)w);
+	server_reweigh(s);
 	if (server_is_usable(s) != was.usable) {
 		uint64_t changed = s->live.last_change_s;
 
 		account(s, &was);
 		s->live.last_change_s = changed; /* a weight is no state */
-		say_backend(s, &was);
+		server_say_backend(s, was.active + was.backup);
 	}
 	tell(s, SERVER_EV_WEIGHT);
 	return NULL;
@@ -296,6 +319,7 @@ void server_set_addr(struct server *s, const struct addr *a, const char *why)
 	v->addr = *a;
 	atomic_fetch_add_explicit(&v->addr_version, 1, memory_order_release);
 	tell(s, SERVER_EV_ADDR);
+	server_set_admin(s, 0, SRV_ADM_RMAINT, NULL);
 }
 
 void server_set_maxconn(struct server *s, uint32_t maxconn)

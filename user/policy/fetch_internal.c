@@ -395,7 +395,7 @@ static bool fetch_srv_number(const struct smp_arg *args, const struct smp_ctx *c
 	case SRV_IWEIGHT:
 		return smp_int(out, s->weight);
 	case SRV_WEIGHT:
-		return smp_int(out, s->live.eweight);
+		return smp_int(out, server_shown_weight(s));
 	}
 	return false;
 }

@@ -36,7 +36,8 @@ uint32_t queue_length_max(const struct queue *q)
 
 /* ---- slots ---- */
 
-uint32_t server_slot_limit(const struct server *s)
+/* maxconn, or with minconn the point on the ramp between both. */
+static uint32_t limit_by_load(const struct server *s)
 {
 	uint32_t max = atomic_load_explicit(&s->live.maxconn, memory_order_relaxed);
 	uint32_t full = s->px->fullconn, now;
@@ -49,6 +50,20 @@ uint32_t server_slot_limit(const struct server *s)
 		return max;
 	ramp = (uint64_t)max * now / full;
 	return ramp > s->minconn ? (uint32_t)ramp : s->minconn;
+}
+
+uint32_t server_slot_limit(const struct server *s)
+{
+	uint32_t limit = limit_by_load(s);
+	int64_t since;
+
+	if (!limit || atomic_load_explicit(&s->live.oper, memory_order_relaxed) != SRV_STARTING)
+		return limit;
+	since = server_starting_since(s);
+	if (since < 0)
+		return limit;
+	limit = (uint32_t)((uint64_t)limit * (100 * since / server_slowstart_s(s)) / 100);
+	return limit ? limit : 1;
 }
 
 bool server_is_full(const struct server *s)

@@ -509,7 +509,7 @@ static void tcp_kill(struct session *sess, char cause)
 
 	t->s.flags |= STREAM_KILLED;
 	stream_set_term(&t->s, cause,
-			t->s.step == STEP_COPY      ? 'D'
+			t->s.step == STEP_COPY      ? 0 /* '-', as in haproxy */
 			: t->s.step == STEP_CONNECT ? 'C'
 						    : 'Q');
 	stream_wake(&t->s);

@@ -4,6 +4,7 @@
  * Not for: idle connections (pool.c), slots and queues (queue.c). Runs in the stream's worker.
  */
 #include "stream/upstream.h"
+#include "check/observe.h"
 #include "policy/persist.h"
 #include "policy/sample.h"
 #include "stream/ends.h"
@@ -439,6 +440,8 @@ static enum step_result connect_failed(struct stream *s, char cause)
 	bool others = atomic_load_explicit(&s->be->up_active, memory_order_relaxed) > 1;
 
 	upstream_close(s);
+	if (cause != 'R')
+		observe_note(s->srv, OBSERVE_LAYER4, OBSERVED_L4_ERROR);
 	if (s->retries >= max_retries(s))
 		return give_up_counted(s, cause, 'C');
 	s->retries++;
@@ -469,6 +472,8 @@ static enum step_result connect_done(struct stream *s)
 	s->t.connected = this_loop->now_us;
 	s->connect_state = CONNECT_START;
 	conn_set_owner(&up->conn, s->hooks->on_server_ready, up);
+	if (!(up->flags & UP_REUSED))
+		observe_note(s->srv, OBSERVE_LAYER4, OBSERVED_OK);
 	if (up->flags & UP_REUSED) {
 		count_add(&srv_count(s)->reuse, 1);
 		count_add(&be_count(s)->reuse, 1);
