@@ -69,7 +69,26 @@ static int parse_timeout(struct cfg_line *l)
 {
 	if (cfg_want_args(l, 1, 1, "stats timeout <time>"))
 		return -1;
-	return cfg_arg_time(l, 0, &l->cfg->global.stats_timeout_ms);
+	if (cfg_arg_time(l, 0, &l->cfg->global.stats_timeout_ms))
+		return -1;
+	return l->cfg->global.stats_timeout_ms
+		       ? 0
+		       : cfg_error(l, l->first_arg, "'stats timeout' takes a time above 0");
+}
+
+/* There is one process, and its sockets are its own. */
+static int parse_bind_process(struct cfg_line *l)
+{
+	return cfg_want_args(l, 1, -1, "stats bind-process <numbers>");
+}
+
+static int parse_stats(struct cfg_line *l)
+{
+	return cfg_error(
+		l, l->first_arg,
+		"'stats' takes 'socket', 'timeout', 'maxconn' and 'bind-process' in the global "
+		"section, not '%s'",
+		cfg_arg(l, 0));
 }
 
 static int parse_maxconn(struct cfg_line *l)
@@ -89,6 +108,11 @@ static const struct cfg_keyword keywords[] = {
 	  "a socket for the runtime API", 0 },
 	{ "stats timeout", CFG_GLOBAL, parse_timeout, KERNEL_EXACT, NULL, "stats timeout <time>",
 	  "how long a stats socket's connection may be idle; default 10s", 0 },
+	{ "stats bind-process", CFG_GLOBAL, parse_bind_process, KERNEL_EXACT, NULL,
+	  "stats bind-process <numbers>", "No effect: there is one process.", CFG_EFFECT_NONE },
+	{ "stats", CFG_GLOBAL, parse_stats, KERNEL_EXACT, NULL,
+	  "stats socket|timeout|maxconn|bind-process ...",
+	  "The sockets of the runtime API; see the words that follow.", 0 },
 	{ "stats maxconn", CFG_GLOBAL, parse_maxconn, KERNEL_EXACT, NULL, "stats maxconn <number>",
 	  "how many connections the stats sockets take together; default 10", 0 },
 };

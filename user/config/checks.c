@@ -15,7 +15,7 @@ static void resolve_default_backend(struct config *cfg, struct diag *d, struct p
 {
 	struct proxy *be;
 
-	if (!(px->caps & PX_FRONTEND) || !px->default_backend_name)
+	if (!(px->caps & PX_FRONTEND) || px->disabled || !px->default_backend_name)
 		return;
 	be = config_find_proxy(cfg, px->default_backend_name, PX_BACKEND);
 	if (!be) {
@@ -69,6 +69,26 @@ static void check_bind_kinds(const struct proxy *px, struct diag *d)
 	}
 }
 
+static void check_bind_ids(const struct proxy *px, struct diag *d)
+{
+	const struct bind_conf *b, *other;
+
+	list_for_each_entry(b, &px->binds, node) {
+		if (!b->id)
+			continue;
+		list_for_each_entry(other, &px->binds, node) {
+			if (other == b)
+				break;
+			if (other->id == b->id)
+				diag_error(d, b->at,
+					   "%s '%s': 'bind %s' has the same id %u as 'bind %s' at "
+					   "%s:%d",
+					   proxy_kind(px), px->name, b->spec, b->id, other->spec,
+					   other->at.file, other->at.line);
+		}
+	}
+}
+
 static void check_resolve(struct config *cfg, struct diag *d)
 {
 	struct proxy *px;
@@ -76,6 +96,7 @@ static void check_resolve(struct config *cfg, struct diag *d)
 	list_for_each_entry(px, &cfg->proxies, node) {
 		resolve_default_backend(cfg, d, px);
 		check_bind_kinds(px, d);
+		check_bind_ids(px, d);
 	}
 }
 

@@ -101,6 +101,8 @@ struct cfg_keyword {
 #define CFG_DEPRECATED 4 /* accepted with one warning; `help` names the replacement */
 #define CFG_NEEDS_SIDE \
 	16 /* on the wrong side (in a frontend/backend) an error; else the line is ignored with a warning */
+#define CFG_NAMED_DEFAULTS \
+	32 /* a rule: in a defaults section only when that has a name; read again by who inherits */
 #define CFG_EFFECT_NONE 8 /* accepted, and its effect is invisible by nature; documented as such */
 
 /* For handlers of "option ..." bits (PX_O_*): sets, or takes back when negated. */

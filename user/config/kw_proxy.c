@@ -135,7 +135,7 @@ static const struct cfg_keyword rows[] = {
 	  "retries <number>", "Further connection attempts after a failed one; default 3." },
 	{ "default_backend", FE, parse_default_backend, KERNEL_EXACT, NULL,
 	  "default_backend <name>", "Backend for what no use_backend rule takes." },
-	{ "description", CFG_ANY_PROXY, parse_description, KERNEL_EXACT, NULL, "description <text>",
+	{ "description", CFG_LISTEN, parse_description, KERNEL_EXACT, NULL, "description <text>",
 	  "Text for the statistics page." },
 	{ "disabled", CFG_ANY_PROXY, parse_disabled, KERNEL_EXACT, NULL, "disabled",
 	  "The proxy is not started." },

@@ -4,16 +4,18 @@
  */
 #include "config/language.h"
 
-#include "config/reader.h"
+#include "config/default_rules.h"
 
 void config_language_init(void)
 {
+	default_rules_init();
 	kw_global_init();
 	kw_process_init();
 	kw_accepted_init();
 	kw_tune_init();
 	kw_environment_init();
 	kw_proxy_init();
+	kw_guid_init();
 	kw_option_init();
 	kw_timeout_init();
 	kw_bind_init();

@@ -17,6 +17,7 @@ void kw_accepted_init(void);
 void kw_tune_init(void);
 void kw_environment_init(void);
 void kw_proxy_init(void);
+void kw_guid_init(void);
 void kw_option_init(void);
 void kw_timeout_init(void);
 void kw_bind_init(void);

@@ -71,6 +71,8 @@ static inline struct reader *reader_of(struct cfg_line *l)
 bool reader_open_section(struct reader *r);
 /* A line inside a section: finds its row and calls it. */
 void reader_section_line(struct reader *r);
+/* Runs the row of a line whose keyword stands at word @first. */
+void reader_run_keyword(struct cfg_line *l, const struct cfg_keyword *k, int first);
 /* Ends the open section (rows with an `end`). */
 void reader_close_section(struct reader *r);
 /* Variables for the lexer: environment and the pseudo-variables. */

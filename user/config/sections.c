@@ -7,6 +7,7 @@
 #include "base/strbuf.h"
 #include "base/coverage.h"
 #include "config/address.h"
+#include "config/default_rules.h"
 #include "config/reader.h"
 #include "config/registry.h"
 #include "model/proxy.h"
@@ -169,6 +170,10 @@ static void open_proxy(struct reader *r, const struct proxy_section *ps)
 		r->broken_section = true;
 		return;
 	}
+	if (from && default_rules_allow(l, from)) {
+		r->broken_section = true;
+		return;
+	}
 	explicit = l->nwords > 2 && !strcmp(l->words[l->nwords - 2].z, "from");
 	name = l->nwords > 1 && strcmp(l->words[1].z, "from") ? l->words[1].z : "";
 	px = proxy_new(l->cfg, name, ps->caps, l->at);
@@ -186,6 +191,8 @@ static void open_proxy(struct reader *r, const struct proxy_section *ps)
 	l->px = px;
 	r->section_name = *name ? name : ps->name;
 	coverage_note("section", ps->name);
+	if (from)
+		default_rules_replay(l, from);
 	if (bind_word) {
 		coverage_note("legacy-removed", ps->section == CFG_LISTEN
 							? "listen NAME ADDR:PORT"
@@ -354,13 +361,17 @@ static void unknown_keyword(struct cfg_line *l, int first, const struct cfg_keyw
 		  l->words[first].z, section_title(l));
 }
 
-static void run_keyword(struct cfg_line *l, const struct cfg_keyword *k, int first)
+void reader_run_keyword(struct cfg_line *l, const struct cfg_keyword *k, int first)
 {
 	if ((l->negated || l->is_default) && !(k->flags & CFG_CAN_NEGATE)) {
 		cfg_error(l, 0, "'%s' cannot stand in front of '%s'", l->words[0].z, k->name);
 		return;
 	}
 	l->at.column = l->words[first].column;
+	if (l->section == CFG_DEFAULTS && k->flags & CFG_NAMED_DEFAULTS) {
+		default_rules_keep(l, k, first);
+		return;
+	}
 	if (k->flags & CFG_DEPRECATED)
 		diag_warning_once(l->diag, k->name, l->at, "'%s' is an old form: %s", k->name,
 				  k->help);
@@ -419,5 +430,5 @@ void reader_section_line(struct reader *r)
 		return;
 	}
 	l->first_arg = first + words;
-	run_keyword(l, k, first);
+	reader_run_keyword(l, k, first);
 }
