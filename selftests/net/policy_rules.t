@@ -319,6 +319,19 @@ def _(_what, data, split, want):
         c.close()
 
 
+@case("a hello cut at every byte reaches the same server")
+def _():
+    data, lbd, wrong = hello("www.example.com", ["h2"]), inspecting[1], []
+    for n in range(1, len(data)):
+        c = Conn(lbd.at("f"))
+        c.send(data[:n])
+        c.send(data[n:])
+        if c.recv_until(b"\n").strip() != b"tls_h2":
+            wrong.append(n)
+        c.close()
+    equal(wrong, [], "cuts that changed the choice")
+
+
 @case("tcp-request connection reject closes before anything is read")
 def _():
     for p in inspecting:

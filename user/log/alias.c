@@ -550,6 +550,7 @@ static const struct log_alias rows[] = {
 
 static void walk_names(void (*emit)(void *ctx, const char *kind, const char *name), void *ctx)
 {
+	static const char *const flags[] = { "Q", "X", "E", "json", "cbor", "bin" };
 	char name[8] = "%";
 
 	for (size_t i = 0; i < naliases; i++) {
@@ -557,6 +558,9 @@ static void walk_names(void (*emit)(void *ctx, const char *kind, const char *nam
 		emit(ctx, "log-alias", name);
 	}
 	emit(ctx, "log-alias", "%o");
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++)
+		emit(ctx, "log-flag", flags[i]);
+	log_target_names(emit, ctx);
 }
 
 void log_alias_init(void)

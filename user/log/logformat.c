@@ -4,6 +4,7 @@
  * by whatever else takes a format (headers, redirects). Not for: what an alias means (alias.c, l7).
  * Compiled by the control thread into the configuration's arena; written by any worker.
  */
+#include "base/units.h"
 #include "log/private.h"
 #include "base/coverage.h"
 #include "policy/sample.h"
@@ -11,7 +12,16 @@
 #include <ctype.h>
 
 enum node_kind { NODE_TEXT, NODE_SPACE, NODE_ALIAS, NODE_EXPR };
-enum { LF_QUOTE = 1, LF_HEX = 2, LF_ESCAPE = 4, LF_DASH = 8 };
+enum {
+	LF_QUOTE = 1,
+	LF_HEX = 2,
+	LF_ESCAPE = 4,
+	LF_DASH = 8,
+	LF_JSON = 16,
+	LF_CBOR = 32,
+	LF_BIN = 64
+};
+#define LF_ENCODED (LF_JSON | LF_CBOR)
 
 struct lf_node {
 	struct lf_node *next;
@@ -19,10 +29,13 @@ struct lf_node {
 	struct slice text;
 	const struct log_alias *alias, *base; /* with and without an HTTP transaction */
 	struct expr *expr;
+	struct slice name;  /* "%(name:type)", p is NULL without */
+	enum smp_type type; /* SMP_ANY: what the value has */
 };
 
 struct logformat {
 	struct lf_node *first;
+	uint8_t encoding; /* the whole line: LF_JSON or LF_CBOR, LF_BIN; only named items are in it */
 };
 
 /* ---- compiling ---- */
@@ -32,7 +45,10 @@ struct lf_parser {
 	int word;
 	unsigned int where;
 	const char *p;
-	uint8_t flags; /* set by %{..}o for all that follow */
+	uint8_t flags;     /* set by %{..}o for all that follow */
+	struct slice name; /* of the next item */
+	enum smp_type type;
+	uint8_t encoding;
 	struct lf_node **tail;
 };
 
@@ -42,6 +58,7 @@ static struct lf_node *node_add(struct lf_parser *ps, enum node_kind kind)
 
 	n->kind = kind;
 	n->flags = ps->flags | (ps->where & SMP_W_LOG ? LF_DASH : 0);
+	n->type = SMP_ANY;
 	*ps->tail = n;
 	ps->tail = &n->next;
 	return n;
@@ -72,6 +89,60 @@ static void parse_text(struct lf_parser *ps)
 	text_add(ps, from, ps->p - from);
 }
 
+/* The flag whose letters stand at @c; 0: none. */
+static uint8_t flag_at(const char *c, size_t *len)
+{
+	static const struct {
+		const char *word;
+		uint8_t flag;
+	} flags[] = { { "json", LF_JSON }, { "cbor", LF_CBOR }, { "bin", LF_BIN },
+		      { "Q", LF_QUOTE },   { "X", LF_HEX },     { "E", LF_ESCAPE } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(flags); i++) {
+		size_t n = strlen(flags[i].word);
+
+		if (!strncmp(c, flags[i].word, n)) {
+			*len = n;
+			return flags[i].flag;
+		}
+	}
+	return 0;
+}
+
+/* "(name)" or "(name:type)" behind the '%': the key of the item in an encoded line. */
+static int parse_name(struct lf_parser *ps)
+{
+	const char *end = strchr(ps->p, ')'), *colon;
+	struct slice type = SLICE_NONE;
+
+	if (!end || end == ps->p + 1)
+		return cfg_error(ps->l, ps->word,
+				 "format: a name looks like '%%(name)ci' or '%%(name:type)[src]'");
+	ps->name = arena_dup(ps->l->arena, slice_make(ps->p + 1, (size_t)(end - ps->p - 1)));
+	colon = memchr(ps->name.p, ':', ps->name.n);
+	if (colon) {
+		type = slice_from(ps->name, (size_t)(colon - ps->name.p) + 1);
+		ps->name.n = (size_t)(colon - ps->name.p);
+	}
+	ps->type = slice_eq_z(type, "bool")   ? SMP_BOOL
+		   : slice_eq_z(type, "sint") ? SMP_INT
+		   : slice_eq_z(type, "str")  ? SMP_STR
+					      : SMP_ANY;
+	if (type.n && ps->type == SMP_ANY)
+		return cfg_error(
+			ps->l, ps->word,
+			"format: '%.*s' is no type of an item; there are bool, sint and str",
+			SLICE_FMT(type));
+	ps->p = end + 1;
+	return 0;
+}
+
+static void name_node(struct lf_parser *ps, struct lf_node *n)
+{
+	n->name = ps->name;
+	n->type = ps->type;
+}
+
 /* "{+Q,-X}" behind the '%'. */
 static int parse_flags(struct lf_parser *ps, uint8_t *flags)
 {
@@ -82,7 +153,8 @@ static int parse_flags(struct lf_parser *ps, uint8_t *flags)
 		return cfg_error(ps->l, ps->word,
 				 "format: '%%{' is never closed\n  flags look like '%%{+Q,+X}ci'");
 	for (const char *c = ps->p + 1; c < end; c++) {
-		uint8_t f = *c == 'Q' ? LF_QUOTE : *c == 'X' ? LF_HEX : *c == 'E' ? LF_ESCAPE : 0;
+		size_t len = 1;
+		uint8_t f = flag_at(c, &len);
 
 		if (*c == '+' || *c == '-')
 			on = *c == '+';
@@ -90,7 +162,10 @@ static int parse_flags(struct lf_parser *ps, uint8_t *flags)
 			*flags = on ? *flags | f : *flags & ~f;
 		else if (*c != ',')
 			cfg_warn(ps->l, ps->word,
-				 "format: unknown flag '%c' has no effect; Q, X and E exist", *c);
+				 "format: unknown flag '%c' has no effect; Q, X, E, json, cbor and "
+				 "bin exist",
+				 *c);
+		c += len - 1;
 	}
 	ps->p = end + 1;
 	return 0;
@@ -138,6 +213,7 @@ static int parse_expr(struct lf_parser *ps, uint8_t flags)
 	n = node_add(ps, NODE_EXPR);
 	n->flags = (n->flags & LF_DASH) | flags;
 	n->text = text;
+	name_node(ps, n);
 	n->expr = expr_parse(ps->l, ps->word, text.p, ps->where);
 	ps->p = end + 1;
 	return n->expr ? 0 : -1;
@@ -167,6 +243,8 @@ static int parse_alias(struct lf_parser *ps, uint8_t flags)
 	if (name.n == 1 && name.p[0] == 'o') {
 		coverage_note("log-alias", "%o");
 		ps->flags = flags;
+		if (flags & LF_ENCODED)
+			ps->encoding = flags & (LF_ENCODED | LF_BIN);
 		return 0;
 	}
 	if (!name.n)
@@ -200,6 +278,7 @@ static int parse_alias(struct lf_parser *ps, uint8_t flags)
 		n->flags |= LF_QUOTE;
 	n->alias = a;
 	n->base = base;
+	name_node(ps, n);
 	return 0;
 }
 
@@ -213,6 +292,10 @@ static int parse_variable(struct lf_parser *ps)
 		ps->p++;
 		return 0;
 	}
+	ps->name = SLICE_NONE;
+	ps->type = SMP_ANY;
+	if (*ps->p == '(' && parse_name(ps))
+		return -1;
 	if (*ps->p == '{' && parse_flags(ps, &flags))
 		return -1;
 	return *ps->p == '[' ? parse_expr(ps, flags) : parse_alias(ps, flags);
@@ -232,6 +315,7 @@ struct logformat *logformat_parse(struct cfg_line *l, int word, const char *text
 		else if (parse_variable(&ps))
 			return NULL;
 	}
+	f->encoding = ps.encoding;
 	return f;
 }
 
@@ -283,6 +367,196 @@ static void clean_tail(struct strbuf *out, size_t from, uint8_t flags)
 	}
 }
 
+/* ---- JSON (RFC 8259) and CBOR (RFC 8949) ---- */
+
+/* How many bytes of @s are one valid UTF-8 sequence of more than one byte; 0: none. */
+static size_t utf8_len(struct slice s)
+{
+	unsigned char c = (unsigned char)s.p[0];
+	size_t n = c >= 0xc2 && c < 0xe0   ? 2
+		   : (c & 0xf0) == 0xe0    ? 3
+		   : c >= 0xf0 && c < 0xf5 ? 4
+					   : 0;
+
+	if (!n || s.n < n)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((s.p[i] & 0xc0) != 0x80)
+			return 0;
+	return n;
+}
+
+static void json_string(struct strbuf *out, struct slice s)
+{
+	strbuf_addc(out, '"');
+	while (s.n) {
+		unsigned char c = (unsigned char)s.p[0];
+		size_t n = c >= 0x80 ? utf8_len(s) : 1;
+
+		if (!n || c < 0x20 || c == 0x7f) {
+			strbuf_addf(out, "\\u%04x", c);
+			n = 1;
+		} else {
+			if (c == '"' || c == '\\')
+				strbuf_addc(out, '\\');
+			strbuf_add_slice(out, slice_first(s, n));
+		}
+		s = slice_from(s, n);
+	}
+	strbuf_addc(out, '"');
+}
+
+/* A CBOR head: major type in the upper three bits, then the number in as few bytes as it needs. */
+static void cbor_head(struct strbuf *out, unsigned int major, uint64_t n)
+{
+	int size = n < 24 ? 0 : n < 256 ? 1 : n < 65536 ? 2 : n <= UINT32_MAX ? 4 : 8;
+
+	strbuf_addc(out, (char)(major << 5 | (size == 0   ? (unsigned int)n
+					      : size == 1 ? 24u
+					      : size == 2 ? 25u
+					      : size == 4 ? 26u
+							  : 27u)));
+	while (size-- > 0)
+		strbuf_addc(out, (char)(n >> (8 * size)));
+}
+
+static void cbor_string(struct strbuf *out, struct slice s)
+{
+	cbor_head(out, 3, s.n);
+	strbuf_add_slice(out, s);
+}
+
+static void encode_sample(struct strbuf *out, bool json, const struct sample *s)
+{
+	switch (s->type) {
+	case SMP_NONE:
+		if (json)
+			strbuf_adds(out, "null");
+		else
+			strbuf_addc(out, (char)0xf6);
+		return;
+	case SMP_BOOL:
+		if (json)
+			strbuf_adds(out, s->u.i ? "true" : "false");
+		else
+			strbuf_addc(out, (char)(s->u.i ? 0xf5 : 0xf4));
+		return;
+	case SMP_INT:
+		if (json)
+			strbuf_addf(out, "%lld", (long long)s->u.i);
+		else if (s->u.i < 0)
+			cbor_head(out, 1, (uint64_t)(-1 - s->u.i));
+		else
+			cbor_head(out, 0, (uint64_t)s->u.i);
+		return;
+	default:
+		if (json)
+			json_string(out, s->u.s);
+		else
+			cbor_string(out, s->u.s);
+	}
+}
+
+/* "-12", "+5": a number; "01/Jan/2026" is none. */
+static bool is_number(struct slice s, int64_t *v)
+{
+	if (s.n && s.p[0] == '+')
+		s = slice_from(s, 1);
+	return s.n && !parse_i64(s, INT64_MIN, INT64_MAX, v);
+}
+
+/* The item's value with its type; a text lies in @text. */
+static struct sample item_value(const struct lf_node *n, struct strbuf *text,
+				const struct log_ctx *c, const struct smp_ctx *sc)
+{
+	const struct log_alias *a = c->http ? n->alias : n->base;
+	struct sample s = { .type = SMP_NONE };
+
+	if (n->kind == NODE_EXPR) {
+		bool keep = n->type == SMP_ANY;
+
+		if (!sc || !expr_eval(n->expr, sc, n->type, &s))
+			return (struct sample){ .type = SMP_NONE };
+		if (keep && s.type != SMP_BOOL && s.type != SMP_INT &&
+		    !sample_cast(&s, SMP_STR, sc))
+			s.type = SMP_NONE;
+		return s;
+	}
+	if (a)
+		a->write(text, c);
+	if (!text->n)
+		return s;
+	s.type = SMP_STR;
+	s.u.s = strbuf_slice(text);
+	if ((n->type == SMP_INT || (n->type == SMP_ANY && a->numeric)) &&
+	    is_number(strbuf_slice(text), &s.u.i))
+		s.type = SMP_INT;
+	return s;
+}
+
+static void write_encoded(const struct lf_node *n, struct strbuf *out, bool json,
+			  const struct log_ctx *c, const struct smp_ctx *sc)
+{
+	struct strbuf text = STRBUF_INIT;
+	struct sample s = item_value(n, &text, c, sc);
+
+	encode_sample(out, json, &s);
+	strbuf_fini(&text);
+}
+
+static void add_hex(struct strbuf *out, struct slice s)
+{
+	static const char hex[] = "0123456789ABCDEF";
+
+	for (size_t i = 0; i < s.n; i++) {
+		strbuf_addc(out, hex[(unsigned char)s.p[i] >> 4]);
+		strbuf_addc(out, hex[s.p[i] & 15]);
+	}
+}
+
+/* The named items as one object. */
+static void write_object(const struct logformat *f, struct strbuf *out, const struct log_ctx *c,
+			 const struct smp_ctx *sc)
+{
+	bool json = f->encoding & LF_JSON, first = true;
+	struct strbuf bytes = STRBUF_INIT;
+	struct strbuf *to = json || (f->encoding & LF_BIN) ? out : &bytes;
+
+	strbuf_addc(to, json ? '{' : (char)0xbf); /* a map of unknown length */
+	for (const struct lf_node *n = f->first; n; n = n->next) {
+		if (!n->name.p)
+			continue;
+		if (json) {
+			strbuf_adds(to, first ? "" : ", ");
+			json_string(to, n->name);
+			strbuf_adds(to, ": ");
+		} else {
+			cbor_string(to, n->name);
+		}
+		first = false;
+		write_encoded(n, to, json, c, sc);
+	}
+	strbuf_addc(to, json ? '}' : (char)0xff);
+	if (to == &bytes)
+		add_hex(out, strbuf_slice(&bytes));
+	strbuf_fini(&bytes);
+}
+
+/* One item of a line that is not encoded as a whole. */
+static void write_item(const struct lf_node *n, struct strbuf *out, const struct log_ctx *c,
+		       const struct smp_ctx *sc)
+{
+	struct strbuf bytes = STRBUF_INIT;
+
+	if ((n->flags & LF_JSON) || (n->flags & LF_BIN)) {
+		write_encoded(n, out, n->flags & LF_JSON, c, sc);
+		return;
+	}
+	write_encoded(n, &bytes, false, c, sc);
+	add_hex(out, strbuf_slice(&bytes));
+	strbuf_fini(&bytes);
+}
+
 static void write_expr(const struct lf_node *n, struct strbuf *out, const struct smp_ctx *sc)
 {
 	struct sample smp = { .type = SMP_NONE };
@@ -329,6 +603,10 @@ void logformat_write(const struct logformat *f, struct strbuf *out, const struct
 {
 	bool after_space = true; /* no separator at the very start either */
 
+	if (f->encoding) {
+		write_object(f, out, c, sc);
+		return;
+	}
 	for (const struct lf_node *n = f->first; n; n = n->next) {
 		size_t before = out->n;
 
@@ -340,6 +618,8 @@ void logformat_write(const struct logformat *f, struct strbuf *out, const struct
 		}
 		if (n->kind == NODE_TEXT)
 			strbuf_add_slice(out, n->text);
+		else if (n->flags & LF_ENCODED)
+			write_item(n, out, c, sc);
 		else
 			write_value(n, out, c, sc);
 		if (out->n != before)

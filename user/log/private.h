@@ -64,6 +64,8 @@ struct log_message {
 void log_target_send(struct log_target *t, const struct log_message *m);
 /* Parses the words of a `log` line from argument 0; NULL with the error said. */
 struct log_target *log_target_parse(struct cfg_line *l);
+/* Facilities, levels, header formats and words of a `log` line, for -dK. */
+void log_target_names(void (*emit)(void *ctx, const char *kind, const char *name), void *ctx);
 void log_targets_open(struct log_target *t, struct diag *d);
 
 /* ---- a proxy's part (config.c) ---- */

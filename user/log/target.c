@@ -445,3 +445,17 @@ void log_target_send(struct log_target *t, const struct log_message *m)
 	if (r < 0)
 		atomic_fetch_add_explicit(&log_dropped_lines, 1, memory_order_relaxed);
 }
+
+void log_target_names(void (*emit)(void *ctx, const char *kind, const char *name), void *ctx)
+{
+	static const char *const words[] = { "len", "format", "sample" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(facilities); i++)
+		emit(ctx, "log-facility", facilities[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(levels); i++)
+		emit(ctx, "log-level", levels[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(formats); i++)
+		emit(ctx, "log-format-name", formats[i]);
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		emit(ctx, "log-target-arg", words[i]);
+}
