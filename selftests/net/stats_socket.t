@@ -127,6 +127,22 @@ def _():
     equal(ask("get var proc.z"), "Variable not found.\n\n", "nothing was set")
 
 
+@case("show libs: where the program and its libraries lie, as the kernel has it")
+def _():
+    for p in pair:
+        rows = [re.fullmatch(r"0x([0-9a-f]{12})-0x([0-9a-f]{12}) \(0x([0-9a-f]{7,})\) (\S+)", ln) for ln in p.cmd("show libs").splitlines() if ln]
+        true(all(rows), f"rows of {p.label}: {p.cmd('show libs')}")
+        with open(f"/proc/{p.pid}/maps") as f:
+            maps = [ln.split() for ln in f if "/" in ln]
+        for m in rows:
+            start, end, size = [int(m.group(i), 16) for i in (1, 2, 3)]
+            equal(end - start + 1, size, f"size of {m.group(4)}")
+            if m.group(4) != "linux-vdso.so.1":
+                true(any(x[0].startswith(m.group(1).lstrip("0")) and os.path.samefile(x[5], m.group(4)) for x in maps),
+                     f"{m.group(0)} is not where /proc/{p.pid}/maps has it: {maps[:5]}")
+        true(any("libc.so" in m.group(4) for m in rows), "libc is one")
+
+
 @case("an unknown command lists the nearest ones, an empty line all")
 def _():
     for line in (b"show servers\n", b"set maxconn\n", b"\n"):

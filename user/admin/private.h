@@ -68,6 +68,7 @@ void command_init(void);
 
 void cmd_basic_init(void);
 void cmd_mode_init(void);
+void cmd_libs_init(void);
 void cmd_server_init(void);
 void cmd_proxy_init(void);
 void cmd_rate_init(void);

@@ -297,6 +297,7 @@ void admin_init(void)
 	command_init();
 	cmd_basic_init();
 	cmd_mode_init();
+	cmd_libs_init();
 	cmd_server_init();
 	cmd_proxy_init();
 	cmd_rate_init();

@@ -110,25 +110,23 @@ static void list_ref(struct strbuf *o, struct pat_ref *p)
 	pat_ref_unlock(p);
 }
 
-/* num[0]: how many are done. In order of the ids. */
+/* num[0]: the id to go on with. The list is in their order. */
 static enum cli_result list_refs(struct cli_request *r)
 {
-	struct pat_ref *p, *next;
+	size_t from = r->out->n;
+	struct pat_ref *p;
 
 	if (!r->num[0])
 		strbuf_adds(r->out, "# id (file) description\n");
-	for (size_t from = r->out->n; r->out->n - from < STEP_BYTES;) {
-		next = NULL;
-		list_for_each_entry(p, pat_refs(config), node)
-			if ((is_map(r) ? p->map : p->acl) && (uint64_t)p->id >= r->num[0] &&
-			    (!next || p->id < next->id))
-				next = p;
-		if (!next)
-			return CLI_DONE;
-		list_ref(r->out, next);
-		r->num[0] = (uint64_t)next->id + 1;
+	list_for_each_entry(p, pat_refs(config), node) {
+		if (!(is_map(r) ? p->map : p->acl) || (uint64_t)p->id < r->num[0])
+			continue;
+		if (r->out->n - from >= STEP_BYTES)
+			return CLI_MORE;
+		list_ref(r->out, p);
+		r->num[0] = (uint64_t)p->id + 1;
 	}
-	return CLI_MORE;
+	return CLI_DONE;
 }
 
 static void cursor_free(void *cursor)

@@ -93,7 +93,7 @@ int pat_ref_use(const struct pat_ref *r, const struct pat_use *use);
 /* The reference of an ACL's own values. @id: -1: any. NULL with the error said. */
 struct pat_ref *pat_ref_own(struct cfg_line *l, int word, int id, const char *keyword,
 			    const struct patterns *fixed, bool icase);
-/* Numbers for those that have none; every file is known. */
+/* Numbers for those that have none; every file is known. Puts the list into the order of the numbers. */
 void pat_refs_number(struct config *cfg);
 struct pat_ref *pat_ref_find(const struct config *cfg, const char *name);
 /* All entries of all files. */

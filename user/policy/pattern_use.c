@@ -244,30 +244,38 @@ struct pat_ref *pat_ref_own(struct cfg_line *l, int word, int id, const char *ke
 
 static int by_id(const void *a, const void *b)
 {
-	const int *x = a, *y = b;
+	const struct pat_ref *const *x = a, *const *y = b;
 
-	return (*x > *y) - (*x < *y);
+	return ((*x)->id > (*y)->id) - ((*x)->id < (*y)->id);
 }
 
-/* In the configuration's order, without those that -u has taken. */
+/* In the configuration's order, without those that -u has taken; then the list is in the order of the ids. */
 void pat_refs_number(struct config *cfg)
 {
-	int *taken, n = 0, count = 0, next = 0, at = 0;
-	struct pat_ref *r;
+	struct list *refs = pat_refs(cfg);
+	int n = 0, taken = 0, next = 0, at = 0;
+	struct pat_ref *r, **all;
 
-	list_for_each_entry(r, pat_refs(cfg), node)
-		count++;
-	taken = xmalloc(sizeof(*taken) * (size_t)(count + 1));
-	list_for_each_entry(r, pat_refs(cfg), node)
+	list_for_each_entry(r, refs, node)
+		n++;
+	all = xmalloc(sizeof(*all) * (size_t)(n + 1));
+	list_for_each_entry(r, refs, node)
 		if (r->id >= 0)
-			taken[n++] = r->id;
-	qsort(taken, (size_t)n, sizeof(*taken), by_id);
-	list_for_each_entry(r, pat_refs(cfg), node) {
+			all[taken++] = r;
+	qsort(all, (size_t)taken, sizeof(*all), by_id);
+	list_for_each_entry(r, refs, node) {
 		if (r->id >= 0)
 			continue;
-		for (; at < n && taken[at] <= next; at++)
-			next += taken[at] == next;
+		for (; at < taken && all[at]->id <= next; at++)
+			next += all[at]->id == next;
 		r->id = next++;
 	}
-	free(taken);
+	n = 0;
+	list_for_each_entry(r, refs, node)
+		all[n++] = r;
+	qsort(all, (size_t)n, sizeof(*all), by_id);
+	list_init(refs);
+	for (int i = 0; i < n; i++)
+		list_add_tail(refs, &all[i]->node);
+	free(all);
 }
