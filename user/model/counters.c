@@ -18,8 +18,9 @@ static size_t bytes_needed(const struct config *cfg, size_t threads)
 	size_t n = 0;
 
 	list_for_each_entry(px, &cfg->proxies, node)
-		n += threads * (sizeof(struct fe_counters) +
-				(1 + (size_t)px->nservers) * sizeof(struct be_counters));
+		n += threads *
+		     (sizeof(struct fe_counters) +
+		      (1 + (size_t)px->nservers + !!px->direct) * sizeof(struct be_counters));
 	return n ? n : 1;
 }
 
@@ -47,5 +48,7 @@ void model_counters_alloc(struct config *cfg)
 		px->be_count = take(&at, threads * sizeof(struct be_counters));
 		list_for_each_entry(s, &px->servers, node)
 			s->count = take(&at, threads * sizeof(struct be_counters));
+		if (px->direct)
+			px->direct->count = take(&at, threads * sizeof(struct be_counters));
 	}
 }

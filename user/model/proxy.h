@@ -77,6 +77,8 @@ struct proxy {
 	int retries;          /* -1: default 3 */
 	int redispatch_after; /* option redispatch <n>; 0 off */
 	uint32_t fullconn;
+	struct server *
+		direct; /* stream/direct.c: where all goes that belongs to no server; NULL: balance */
 	struct server *default_server; /* a template: what `default-server` set */
 	struct balance *balance;       /* made in CFG_PHASE_BALANCE */
 	struct source_conf *source;    /* `source` (stream/source.h), NULL: none */

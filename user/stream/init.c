@@ -5,6 +5,7 @@
  */
 #include "base/segment.h"
 #include "process/start.h"
+#include "stream/direct.h"
 #include "stream/ends.h"
 #include "stream/init.h"
 #include "stream/listener.h"
@@ -12,6 +13,7 @@
 #include "stream/proxy_accept.h"
 #include "stream/proxy_send.h"
 #include "stream/session.h"
+#include "stream/socket_options.h"
 #include "stream/source.h"
 #include "stream/sockmap.h"
 #include "stream/splice.h"
@@ -63,6 +65,8 @@ void stream_module_init(void)
 	process_rate_init();
 	splice_init();
 	source_init();
+	direct_init();
+	socket_options_init();
 	proxy_accept_init();
 	proxy_send_init();
 	stream_keywords_init();

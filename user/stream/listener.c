@@ -225,7 +225,7 @@ static void on_hand_over(struct message *m)
 }
 
 /* The least loaded worker when this one has clearly more to do, else -1. */
-static int lighter_worker(void)
+static int lighter_worker(const struct listener *l)
 {
 	uint32_t mine, least = UINT32_MAX;
 	int best = -1;
@@ -236,7 +236,7 @@ static int lighter_worker(void)
 	for (int i = 0; i < worker_count; i++) {
 		uint32_t n = atomic_load_explicit(&worker_loads[i].sessions, memory_order_relaxed);
 
-		if (n < least) {
+		if (n < least && (l->threads >> i & 1)) {
 			least = n;
 			best = i;
 		}
@@ -246,7 +246,7 @@ static int lighter_worker(void)
 
 static void dispatch(struct listener *l, int fd, const struct addr *src)
 {
-	int to = lighter_worker();
+	int to = lighter_worker(l);
 	struct hand_over *h = to < 0 ? NULL : malloc(sizeof(*h));
 
 	atomic_fetch_add_explicit(&worker_loads[h ? to : this_loop->tid].sessions, 1,
@@ -371,7 +371,7 @@ void listeners_start(struct loop *loop)
 	list_for_each_entry(l, &all, node) {
 		struct listener_tap *t = &l->taps[l->tid < 0 ? loop->tid : 0];
 
-		if (l->tid >= 0 && l->tid != loop->tid)
+		if ((l->tid >= 0 && l->tid != loop->tid) || !(l->threads >> loop->tid & 1))
 			continue;
 		t->listener = l;
 		t->io.fd = l->fd;

@@ -8,8 +8,10 @@
 #include "stream/handover.h"
 #include "stream/listener.h"
 #include "stream/queue.h"
+#include "stream/socket_options.h"
 #include "stream/steering.h"
 #include "stream/upstream.h"
+#include "transport/conn_out.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <fcntl.h>
@@ -118,6 +120,9 @@ static int job_options(struct bind_job *j, int fd)
 	if (v6 && (b->v6only || b->v4v6) &&
 	    setsockopt(fd, SOL_IPV6, IPV6_V6ONLY, &v6only, sizeof(v6only)) < 0)
 		return job_error(j, "set v6only/v4v6 for", errno, NULL);
+	if (bind_congestion(b) && setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, bind_congestion(b),
+					     (socklen_t)strlen(bind_congestion(b))) < 0)
+		return job_error(j, "use the congestion control for", errno, bind_congestion(b));
 	/* which addresses of a network are here, and when, is not the socket's affair */
 	if (j->a->is_prefix && setsockopt(fd, SOL_IP, IP_FREEBIND, &one, sizeof(one)) < 0)
 		return job_error(j, "bind to the network of", errno, NULL);
@@ -138,7 +143,13 @@ static int backlog_of(const struct bind_conf *b)
 
 static int job_listen(struct bind_job *j, int fd)
 {
-	return listen(fd, backlog_of(j->b)) < 0 ? job_error(j, "listen on", errno, NULL) : 0;
+	int off = 0;
+
+	if (listen(fd, backlog_of(j->b)) < 0)
+		return job_error(j, "listen on", errno, NULL);
+	if (j->addr.family != ADDR_UNIX && bind_smart_accept(j->b)) /* listen() would forget it */
+		setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof(off));
+	return 0;
 }
 
 /* What to do about it, or NULL. @buf is for words that are made up here. */
@@ -163,7 +174,7 @@ static const char *bind_hint(const struct addr *a, int err, char *buf, size_t si
 /* A socket of an earlier process for this address, with this line's options; -1: there is none. */
 static int job_adopt(struct bind_job *j)
 {
-	int fd = j->steered ? -1 : handover_take(j->b, &j->addr, j->a->path);
+	int fd = j->steered || bind_netns(j->b) ? -1 : handover_take(j->b, &j->addr, j->a->path);
 
 	if (fd < 0)
 		return -1;
@@ -186,10 +197,13 @@ static int job_inet(struct bind_job *j, bool reuseport)
 
 	if (fd >= 0)
 		return fd;
-	fd = socket(ss.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	fd = conn_socket_in(bind_netns(j->b), ss.ss_family,
+			    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0)
 		return job_error(j, "open a socket for", errno, NULL);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	/* lines with threads of their own may share an address */
+	reuseport |= bind_threads(j->b) != UINT64_MAX && !g->no_reuseport;
 	if (reuseport || (g->takes_over && !g->no_reuseport))
 		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
 	if (job_options(j, fd) < 0)
@@ -320,6 +334,7 @@ static struct listener *add_listener(struct bind_job *j, int fd, int tid,
 	l->addr = j->addr;
 	l->path = j->a->path;
 	l->tid = tid;
+	l->threads = bind_threads(j->b);
 	l->backlog = backlog_of(j->b);
 	l->is_ip6 = j->addr.family == ADDR_IP6;
 	l->accepts_mapped = takes_mapped(fd, &j->addr);
@@ -335,6 +350,8 @@ static int bind_wide(struct bind_job *j, const struct session_proto *proto)
 	struct steered *s = steering_add(j->b, j->a);
 
 	for (int t = 0; t < n; t++) {
+		if (n > 1 && !(bind_threads(j->b) >> t & 1))
+			continue;
 		struct listener *l = add_listener(j, job_inet(j, n > 1), n > 1 ? t : -1, proto);
 
 		if (!l)
@@ -382,7 +399,7 @@ static int bind_one(struct bind_job *j, const struct session_proto *proto)
 			       ? 0
 			       : -1;
 	for (int t = 0; t < worker_count; t++)
-		if (!add_listener(j, job_inet(j, true), t, proto))
+		if (bind_threads(j->b) >> t & 1 && !add_listener(j, job_inet(j, true), t, proto))
 			return -1;
 	return adopt_more(j, true, proto);
 }
@@ -431,6 +448,12 @@ static int bind_line(struct config *cfg, struct bind_conf *b, struct diag *d)
 
 	if (!proto)
 		return -1;
+	if (!(bind_threads(b) & (UINT64_MAX >> (64 - worker_count)))) {
+		diag_error(d, b->at,
+			   "%s '%s': 'thread': none of these threads exists, there are %d",
+			   proxy_kind(b->px), b->px->name, worker_count);
+		return -1;
+	}
 	list_for_each_entry(a, &b->addresses, node) {
 		struct bind_job j = { .cfg = cfg, .d = d, .b = b, .a = a, .addr = a->addr };
 

@@ -289,6 +289,8 @@ void queues_make(struct config *cfg)
 		px->queue = queue_new(NULL);
 		list_for_each_entry(s, &px->servers, node)
 			s->queue = queue_new(px->queue->lock);
+		if (px->direct)
+			px->direct->queue = queue_new(px->queue->lock);
 	}
 }
 

@@ -14,6 +14,7 @@
 #include "stick/track.h"
 #include "stream/proxy_accept.h"
 #include "stream/session_new.h"
+#include "stream/socket_options.h"
 #include "stream/stream.h"
 #include "transport/tls.h"
 #include <netinet/tcp.h>
@@ -303,7 +304,7 @@ void session_accept(struct listener *l, int fd, const struct addr *src)
 	if (s->fe->options & PX_O_NOLINGER)
 		s->client.flags |= CONN_NO_LINGER;
 	if (s->fe->options & PX_O_TCP_CLI_KA)
-		conn_set_keepalive(&s->client);
+		socket_keepalive(&s->client, s->fe, true);
 	if (!(s->client.flags & CONN_HANDSHAKE))
 		session_start(s);
 	else if (!handshake_begin(s))

@@ -126,6 +126,7 @@ struct listener {
 	struct addr addr;
 	const char *path;
 	int tid;               /* -1: shared by all workers */
+	uint64_t threads;      /* `thread`: bit per worker that may accept */
 	bool is_ip6;           /* the family decides the words of address hashes */
 	bool accepts_mapped;   /* IPv6 that takes IPv4 clients too */
 	_Atomic bool paused;   /* a limit is reached in at least one worker */

@@ -80,10 +80,16 @@ static void sample_ctx(struct stream *s, struct smp_ctx *c)
 	c->data = tcp_inspect_data(&tcp_of(s)->inspect);
 }
 
+static bool has_data(struct stream *s)
+{
+	return tcp_inspect_data(&tcp_of(s)->inspect).n;
+}
+
 static const struct upstream_hooks hooks = {
 	.sample_ctx = sample_ctx,
 	.fail_step = STEP_CLOSE,
 	.client_gone = client_gone,
+	.has_data = has_data,
 	.on_server_ready = on_server_ready,
 };
 

@@ -8,8 +8,10 @@
 #include "policy/persist.h"
 #include "policy/sample.h"
 #include "stream/ends.h"
+#include "stream/proxy_send.h"
 #include "stream/queue.h"
 #include "stream/tuning.h"
+#include "stream/socket_options.h"
 #include "stream/source.h"
 #include "stream/upstream_pool.h"
 #include "stream/upstream_sni.h"
@@ -219,6 +221,8 @@ static enum step_result choose_server(struct stream *s)
 			return got_server(s, srv);
 		return wait_for_server(s, srv, &r);
 	}
+	if (s->be->direct && server_take_slot(s->be->direct))
+		return got_server(s, s->be->direct);
 	if (!s->be->balance->algo->takes_avoided) /* a hash stays with its server */
 		r.avoid = s->avoid;
 	srv = stay_with(s);
@@ -364,6 +368,9 @@ static int start_connect(struct stream *s, uint64_t key)
 	up->addr_version = atomic_load(&srv->live.addr_version);
 	stream_server_addr(s, &to);
 	ends_origin(s, &from);
+	from.data_ready = s->hooks->may_reuse || proxy_send_wanted(srv) ||
+			  (s->hooks->has_data && s->hooks->has_data(s));
+	from.smart_connect = proxy_smart_connect(s->be);
 	err = source_for_stream(s, &from);
 	if (err)
 		return err;
@@ -372,7 +379,7 @@ static int start_connect(struct stream *s, uint64_t key)
 	if (err)
 		return err;
 	if (s->be->options & PX_O_TCP_SRV_KA)
-		conn_set_keepalive(&up->conn);
+		socket_keepalive(&up->conn, s->be, false);
 	return 0;
 }
 

@@ -44,6 +44,8 @@ struct upstream_hooks {
 	/* Has the client given up, so that waiting in the queue or for the connection makes no sense? NULL: only a reset or
 	 * full close counts. Asked whenever the stream runs while it waits. */
 	bool (*client_gone)(struct stream *s);
+	/* Will something be written as soon as the connection stands? NULL: with may_reuse always, else never. */
+	bool (*has_data)(struct stream *s);
 	/* conn.on_ready of established connections */
 	void (*on_server_ready)(struct conn *c);
 };
