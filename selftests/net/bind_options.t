@@ -161,7 +161,7 @@ listen l
         seen[dev] = sock
     c = Conn(p.at("web", net.vip), ns=net.client)
     c.request("/")
-    time.sleep(0.01)
+    time.sleep(0.01)	# what follows the answer at once is counted, a delayed ACK (40 ms) is not
     out = {}
     for dev, sock in seen.items():
         n = 0
