@@ -41,6 +41,9 @@ struct {
 	__type(value, __u64);
 } splice_src SEC(".maps");
 
+/* How often a reader was found slow: the daemon's threads look whether it has changed. */
+__u64 splice_trips;
+
 /* How much memory waits for the reader: the bytes that it has not acknowledged, at what a byte costs of late. */
 static __always_inline bool reader_is_slow(struct lbd_splice_dir *d, __u64 cookie)
 {
@@ -93,6 +96,7 @@ int splice(struct __sk_buff *skb)
 		if (reader_is_slow(d, cookie)) {
 			d->tripped = 1;
 			d->passing = 1;
+			__sync_fetch_and_add(&splice_trips, 1);
 			goto pass;
 		}
 	}

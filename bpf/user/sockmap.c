@@ -94,6 +94,11 @@ struct lbd_splice_dir *lbdmap_sockmap_dir(struct lbdmap_sockmap *m, uint32_t slo
 	return &m->dirs[slot];
 }
 
+uint64_t lbdmap_sockmap_trips(const struct lbdmap_sockmap *m)
+{
+	return __atomic_load_n(&m->skel->bss->splice_trips, __ATOMIC_RELAXED);
+}
+
 /* The target first: the program must find it as soon as it sees the source. */
 int lbdmap_sockmap_add(struct lbdmap_sockmap *m, uint64_t cookie, uint32_t slot, int from, int to)
 {

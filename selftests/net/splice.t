@@ -11,7 +11,7 @@ import subprocess
 import threading
 import time
 from lbt import *
-from lbt.splice import BUFFERS, CONFIG, INSIDE_MOST, many_connections, quick_retransmissions, splice_counts
+from lbt.splice import BUFFERS, CONFIG, INSIDE_MOST, many_connections, calm_loopback, splice_counts
 
 TIMES = """
 global
@@ -46,7 +46,7 @@ def only(lbd, **want):
 
 @case("2,000 connections of random sizes, orders of ends, early data, slow readers, aborts: every byte right, none stands still")
 def _():
-    quick_retransmissions()
+    calm_loopback()
     lbd = Lbd(CONFIG.format(more="tune.splice sockmap" + BUFFERS, server=""))
     got = many_connections(lbd, 2000, seed=11, gap_ms=1000, buffer=100000, timeout=80)
     counts = splice_counts(lbd)

@@ -4,12 +4,12 @@
 standstill above 200 ms, memory bounded.
 """
 from lbt import *
-from lbt.splice import BUFFERS, CONFIG, INSIDE_MOST, many_connections, quick_retransmissions, splice_counts
+from lbt.splice import BUFFERS, CONFIG, INSIDE_MOST, many_connections, calm_loopback, splice_counts
 
 
 @cases("5,000 connections, {0} at once, seed {1}", [(20, 101), (60, 102), (150, 103), (400, 104)])
 def _(at_once, seed):
-    quick_retransmissions()
+    calm_loopback()
     lbd = Lbd(CONFIG.format(more="tune.splice sockmap" + BUFFERS, server=""))
     got = many_connections(lbd, 5000, at_once=at_once, seed=seed, gap_ms=200 if at_once <= 60 else 1000, buffer=100000)
     counts = splice_counts(lbd)

@@ -116,7 +116,7 @@ static bool enter(struct relay *r)
 		return false;
 	}
 	d = calloc(1, sizeof(*d));
-	if (!d || !sockmap_slot_take(&d->slot, &d->shared)) {
+	if (!d || !sockmap_slot_take(r, &d->slot, &d->shared)) {
 		free(d);
 		sockmap_fell_back(SOCKMAP_FULL);
 		return false;

@@ -14,8 +14,9 @@
 #include <stdlib.h>
 
 #define MIN_DIRS 1024
-#define MAX_DIRS 131072    /* 64 bytes each, and the buckets of two hashes */
-#define ROOM     (1 << 19) /* may wait in the kernel beside the target's send buffer */
+#define MAX_DIRS 131072 /* 64 bytes each, and the buckets of two hashes */
+#define LOOK_MS  20
+#define ROOM     (128 * 1024) /* may wait in the kernel beside the target's send buffer */
 #define REST_MS  100
 
 const struct sockmap_reason sockmap_reasons[SOCKMAP_FALLBACKS] = {
@@ -39,12 +40,37 @@ static uint32_t dirs;
 static struct rest {
 	uint32_t next;
 	uint32_t since_ms;
+	struct relay *relay; /* NULL: it rests */
 } * rests;
 static __thread struct {
-	uint32_t first, last; /* given back; UINT32_MAX: none */
-	uint32_t fresh, end;  /* never used */
+	uint32_t first, last;       /* given back; UINT32_MAX: none */
+	uint32_t begin, fresh, end; /* from `fresh` on never used */
+	uint32_t used;
+	uint64_t trips; /* as last seen */
+	struct timer look;
 	bool known;
 } own;
+
+/*
+ * A socket in the kernel's hands reports only its end: else every packet would wake the worker. That a reader is slow is seen
+ * in one number, by a timer that runs while a place is in use.
+ */
+static void on_look(struct timer *t)
+{
+	uint64_t trips = lbdmap_sockmap_trips(map);
+
+	for (uint32_t i = own.begin; trips != own.trips && i < own.fresh; i++) {
+		struct relay *r = rests[i].relay;
+
+		if (!r || r->engine != &engine_sockmap || !lbdmap_sockmap_dir(map, i)->tripped)
+			continue;
+		r->from->flags |= CONN_CAN_READ;
+		r->from->on_ready(r->from);
+	}
+	own.trips = trips;
+	if (own.used)
+		timer_set(this_loop, t, this_loop->now_ms + LOOK_MS);
+}
 
 static void own_part(void)
 {
@@ -52,11 +78,12 @@ static void own_part(void)
 
 	own.known = true;
 	own.first = own.last = UINT32_MAX;
-	own.fresh = each * (uint32_t)this_loop->tid;
+	own.begin = own.fresh = each * (uint32_t)this_loop->tid;
+	timer_init(&own.look, on_look);
 	own.end = own.fresh + each;
 }
 
-bool sockmap_slot_take(uint32_t *slot, struct lbd_splice_dir **shared)
+bool sockmap_slot_take(struct relay *r, uint32_t *slot, struct lbd_splice_dir **shared)
 {
 	if (!own.known)
 		own_part();
@@ -74,11 +101,16 @@ bool sockmap_slot_take(uint32_t *slot, struct lbd_splice_dir **shared)
 	*shared = lbdmap_sockmap_dir(map, *slot);
 	memset(*shared, 0, sizeof(**shared));
 	(*shared)->room = ROOM;
+	rests[*slot].relay = r;
+	if (!own.used++)
+		timer_set(this_loop, &own.look, this_loop->now_ms + LOOK_MS);
 	return true;
 }
 
 void sockmap_slot_give(uint32_t slot)
 {
+	own.used--;
+	rests[slot].relay = NULL;
 	rests[slot].next = UINT32_MAX;
 	rests[slot].since_ms = (uint32_t)this_loop->now_ms;
 	if (own.last == UINT32_MAX)

@@ -37,8 +37,9 @@ extern bool sockmap_wanted;
 extern bool sockmap_ready;
 void sockmap_init(void);
 
-/* A zeroed place of this worker's; false: none left. */
-bool sockmap_slot_take(uint32_t *slot, struct lbd_splice_dir **shared);
+/* A zeroed place of this worker's, whose relay is called when its reader is slow; false: none left. */
+struct relay;
+bool sockmap_slot_take(struct relay *r, uint32_t *slot, struct lbd_splice_dir **shared);
 /* It rests a moment before it is used again: another CPU may just count in it. */
 void sockmap_slot_give(uint32_t slot);
 /* 0 or -errno; see lbdmap/sockmap.h. */

@@ -65,6 +65,11 @@ void relay_stop_reading(struct relay *r);
 void relay_fini(struct relay *r);
 /* Counts what the kernel has moved meanwhile. Returns when the last bytes came, in loop milliseconds; 0: now. */
 uint64_t relay_sync(struct relay *r);
+/* Does the kernel move its bytes, so that nothing but the end needs the daemon? */
+static inline bool relay_is_quiet(const struct relay *r)
+{
+	return r->sockmap && r->engine == &engine_sockmap;
+}
 static inline uint64_t relay_held(const struct relay *r)
 {
 	return r->read - r->written;

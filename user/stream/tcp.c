@@ -33,7 +33,8 @@ struct tcp_stream {
 	struct tcp_inspect inspect, answer;  /* the client's first bytes, the server's */
 	const struct rule_set *answer_rules; /* NULL: there are none, or they have decided */
 	uint64_t armed_ms;                   /* when the timer fires */
-	bool soon; /* a direction has to be looked at again, without an event */
+	bool quiet; /* both directions are in the kernel's hands: only ends are reported */
+	bool soon;  /* a direction has to be looked at again, without an event */
 };
 
 static struct tcp_stream *tcp_of(struct stream *s)
@@ -389,6 +390,17 @@ static bool tcp_answer_rules(struct tcp_stream *t)
 	return true;
 }
 
+static void tcp_watch(struct tcp_stream *t)
+{
+	bool quiet = relay_is_quiet(&t->req) && relay_is_quiet(&t->res);
+
+	if (quiet == t->quiet)
+		return;
+	t->quiet = quiet;
+	conn_watch_end_only(t->req.from, quiet);
+	conn_watch_end_only(t->req.to, quiet);
+}
+
 static void tcp_wait_reasons(struct tcp_stream *t)
 {
 	t->s.waits = WAIT_TIMER;
@@ -422,6 +434,7 @@ static enum step_result tcp_copy(struct stream *s)
 		tcp_note_abort(t, side_was_reset(&t->req) ? t->req.from : t->res.from);
 		return STEP_END;
 	}
+	tcp_watch(t);
 	tcp_pass_end(t, &t->req, &t->res, &t->server);
 	tcp_pass_end(t, &t->res, &t->req, &t->client);
 	if (t->req.ended && t->res.ended)

@@ -216,6 +216,12 @@ void conn_close(struct conn *c)
 	c->io.fd = -1;
 }
 
+void conn_watch_end_only(struct conn *c, bool only)
+{
+	if (conn_is_open(c))
+		loop_io_mod(this_loop, &c->io, only ? EPOLLRDHUP | EPOLLET : CONN_EVENTS);
+}
+
 void conn_set_keepalive(struct conn *c)
 {
 	int one = 1;

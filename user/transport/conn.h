@@ -143,6 +143,8 @@ static inline void conn_set_owner(struct conn *c, void (*on_ready)(struct conn *
 }
 /* CONN_HANDSHAKE and its time is over: what that is called. */
 enum conn_reason conn_timeout_reason(const struct conn *c);
+/* Only ends and errors are reported (true), or everything again (false), at once if it is so already. */
+void conn_watch_end_only(struct conn *c, bool only);
 void conn_set_keepalive(struct conn *c);
 /* Once; plain connections do it by themselves before their second write. */
 void conn_set_nodelay(struct conn *c);

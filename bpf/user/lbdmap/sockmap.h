@@ -15,6 +15,8 @@ struct lbdmap_sockmap;
 int lbdmap_sockmap_load(uint32_t dirs, struct lbdmap_sockmap **out, struct lbdmap_error *err);
 /* The state of direction 0..dirs-1, shared with the program. */
 struct lbd_splice_dir *lbdmap_sockmap_dir(struct lbdmap_sockmap *m, uint32_t slot);
+/* How many directions have tripped since the start. */
+uint64_t lbdmap_sockmap_trips(const struct lbdmap_sockmap *m);
 /*
  * From now on what socket @from receives goes to @to, counted in the slot, which the caller has filled. @cookie: of @from
  * (SO_COOKIE). What waits in @from already goes when it is asked for (SO_RCVLOWAT). 0 or -errno: nothing is in.

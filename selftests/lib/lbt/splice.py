@@ -13,8 +13,8 @@ global
     {more}
 defaults
     mode tcp
-    timeout client 20s
-    timeout server 20s
+    timeout client 50s
+    timeout server 50s
     timeout connect 5s
 listen t
     bind 127.0.0.1:@t@
@@ -34,8 +34,10 @@ def many_connections(lbd, count, at_once=60, seed=1, gap_ms=200, buffer=0, timeo
     return {k: int(v) for k, v in (w.split("=") for w in r.stdout.split())}
 
 
-def quick_retransmissions():
-    """Loss on loopback, where buffers overflow, is repaired in 20 ms instead of 200: what stands still longer is not TCP's doing."""
+def calm_loopback():
+    """What stands still shall be the proxy's doing: packets are not as large as the small receive buffers of this test, which would drop
+    them and repeat them ever later, and loss is repaired in 20 ms instead of 200."""
+    run("ip link set lo mtu 9000")
     for dst in ("127.0.0.0/8", "127.0.0.1"):
         run(f"ip route replace table local local {dst} dev lo proto kernel scope host src 127.0.0.1 rto_min 20ms")
 
