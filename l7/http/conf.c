@@ -10,6 +10,7 @@
 #include "http/codec.h"
 #include "http/h1_client.h"
 #include "http/h2_client.h"
+#include "http/h2_tune.h"
 #include "http/msg.h"
 #include "http/steps.h"
 #include "process/start.h"
@@ -338,4 +339,5 @@ void http_init(void)
 	http_stick_init();
 	h1_client_init();
 	h2_client_init();
+	h2_tune_init();
 }

@@ -7,6 +7,7 @@
  */
 #include "http/h2_client.h"
 #include "http/h1_client.h"
+#include "http/h2_tune.h"
 #include "http/steps.h"
 
 #include "base/strbuf.h"
@@ -14,7 +15,6 @@
 #include <nghttp2/nghttp2.h>
 #include <stdlib.h>
 
-#define H2_MAX_STREAMS  100 /* tune.h2.max-concurrent-streams */
 #define H2_CONN_WINDOW  (1 << 20)
 #define H2_FRAME_HEADER 9
 #define PARTS_PER_FRAME 8 /* of the body's queue in one DATA frame */
@@ -32,6 +32,7 @@ struct h2_conn {
 	struct segment *frames;  /* where frame headers and small frames are built */
 	struct segment *reading; /* what nghttp2 is being fed with */
 	struct timer timer;      /* idle */
+	uint32_t total;          /* streams that there have been */
 	bool dead;               /* the connection is gone or will be closed; streams are told */
 	bool in_callback;        /* nghttp2 is not re-entrant */
 };
@@ -235,6 +236,21 @@ static void flush(struct h2_conn *c)
 
 /* ---- requests in ---- */
 
+/* Streams that the client has reset count for a while, too. */
+static bool has_room(const struct h2_conn *c)
+{
+	return !h2_tune.max_streams || c->n_streams / 2 < h2_tune.max_streams;
+}
+
+/* tune.h2.fe.max-total-streams: the client is told to use another connection. */
+static void count_stream(struct h2_conn *c, int32_t id)
+{
+	if (++c->total != h2_tune.total_streams)
+		return;
+	c->sess->flags |= SESS_DRAINING;
+	nghttp2_submit_goaway(c->ng, NGHTTP2_FLAG_NONE, id, NGHTTP2_NO_ERROR, NULL, 0);
+}
+
 static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *f, void *arg)
 {
 	struct h2_conn *c = arg;
@@ -242,7 +258,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *f, void *a
 
 	if (f->hd.type != NGHTTP2_HEADERS || f->headers.cat != NGHTTP2_HCAT_REQUEST)
 		return 0;
-	st = c->n_streams < 2 * H2_MAX_STREAMS ? calloc(1, sizeof(*st)) : NULL;
+	st = has_room(c) ? calloc(1, sizeof(*st)) : NULL;
 	if (!st || !(st->t = http_txn_new(c->sess, &h2_codec, st))) {
 		free(st);
 		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
@@ -251,6 +267,7 @@ static int on_begin_headers(nghttp2_session *ng, const nghttp2_frame *f, void *a
 	st->id = f->hd.stream_id;
 	list_add_tail(&c->streams, &st->node);
 	c->n_streams++;
+	count_stream(c, st->id);
 	nghttp2_session_set_stream_user_data(ng, st->id, st);
 	st->t->req.flags |= MSG_F_H2;
 	st->t->idle_from_us = this_loop->now_us;
@@ -699,8 +716,12 @@ static void make_callbacks(void)
 static bool conn_new(struct session *s)
 {
 	const nghttp2_settings_entry settings[] = {
-		{ NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, H2_MAX_STREAMS },
+		{ NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS,
+		  h2_tune.max_streams ? h2_tune.max_streams : INT32_MAX },
 		{ NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL, 0 },
+		{ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, h2_tune.initial_window },
+		{ NGHTTP2_SETTINGS_HEADER_TABLE_SIZE, h2_tune.header_table },
+		{ NGHTTP2_SETTINGS_MAX_FRAME_SIZE, h2_tune.max_frame },
 	};
 	struct h2_conn *c = calloc(1, sizeof(*c));
 
@@ -730,7 +751,8 @@ static void h2_start(struct session *s)
 		return;
 	}
 	c = *slot(s);
-	if (s->client.flags & CONN_CAN_READ) /* came with the handshake's end: no other event will tell */
+	if (s->client.flags &
+	    CONN_CAN_READ) /* came with the handshake's end: no other event will tell */
 		on_ready(&s->client);
 	else
 		flush(c);

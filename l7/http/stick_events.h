@@ -7,15 +7,8 @@
 
 #include "stick/track.h"
 
-/* Events of a server's response with that status. */
-static inline unsigned int http_stick_status(unsigned int status)
-{
-	if (status >= 400 && status <= 499)
-		return STICK_EV_HTTP_ERR;
-	if (status >= 500 && status <= 599 && status != 501 && status != 505)
-		return STICK_EV_HTTP_FAIL;
-	return 0;
-}
+/* Events of a server's response with that status: http-err-codes, http-fail-codes. */
+unsigned int http_stick_status(unsigned int status);
 
 void http_stick_init(void);
 
