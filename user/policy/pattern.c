@@ -43,7 +43,8 @@ static bool number(struct slice s, bool version, int64_t *out)
 	int64_t major, minor;
 
 	if (dot < 0) {
-		if (parse_i64(s, INT64_MIN, INT64_MAX, out))
+		if (parse_i64(s, version ? INT32_MIN : INT64_MIN, version ? INT32_MAX : INT64_MAX,
+			      out))
 			return false;
 		if (version)
 			*out *= 65536;
