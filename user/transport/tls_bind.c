@@ -8,8 +8,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <stdlib.h>
-#define XXH_INLINE_ALL
-#include <xxhash.h>
 
 static void tls_bind_begin(void *mem)
 {
@@ -318,8 +316,6 @@ static void make_bind(struct config *cfg, struct diag *d, struct bind_conf *b)
 		.at = b->at,
 		.who = arena_printf(&cfg->arena, "%s '%s': bind '%s'", proxy_kind(b->px),
 				    b->px->name, b->spec),
-		.sid_seed =
-			(uint32_t)XXH3_64bits_withSeed(b->spec, strlen(b->spec), b->px->stable_id),
 	};
 	tls_options_fill(&t->o, &tls_settings.bind);
 	if (!t->o.verify)

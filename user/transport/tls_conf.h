@@ -84,8 +84,6 @@ struct tls_maker {
 	struct place at;
 	const char *who;
 	bool is_client;
-	uint32_t
-		sid_seed; /* of the session id context: sessions of one bind line are good for all its contexts */
 };
 SSL_CTX *tls_ctx_make(const struct tls_maker *m, const struct tls_options *o,
 		      const struct tls_cert *cert);

@@ -150,9 +150,6 @@ static bool load_line(struct tls_loader *ld, struct config *cfg, struct tls_list
 	ld->filters = filters;
 	ld->nfilters = ll->nfilters;
 	ld->line = ++ld->b->lines;
-	if (ld->own)
-		ld->maker.sid_seed +=
-			(uint32_t)ld->line; /* other rules for clients: other sessions */
 	ok = ok && tls_load(ld, ll->crt, false);
 	ld->filters = NULL;
 	ld->nfilters = 0;

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#define XXH_INLINE_ALL
+#include <xxhash.h>
 
 static int options_index = -1; /* of an SSL_CTX: its struct tls_options, for the verify callback */
 
@@ -259,15 +261,30 @@ static SSL_CTX *set_cert(const struct tls_maker *m, SSL_CTX *ctx, const struct t
 	return refuse(m, ctx, "certificate", cert->path, NULL);
 }
 
+/* A session may only be resumed where clients are verified by the same rules: with other ones it must be made anew. */
+static uint64_t session_context(const struct tls_options *o)
+{
+	const char *const files[] = { o->ca_file, o->ca_verify_file, o->crl_file };
+	uint64_t h = o->verify;
+
+	for (size_t i = 0; i < ARRAY_SIZE(files) && o->verify > TLS_VERIFY_NONE; i++)
+		if (files[i])
+			h = XXH3_64bits_withSeed(files[i], strlen(files[i]), h);
+	for (int i = 0; i < 2 && o->verify > TLS_VERIFY_NONE; i++)
+		h ^= o->ca_ignore[i] * 3 ^ o->crt_ignore[i] * 5;
+	return h;
+}
+
 static void set_sessions(const struct tls_maker *m, SSL_CTX *ctx, const struct tls_options *o)
 {
+	uint64_t sid = session_context(o);
+
 	if (m->is_client) {
 		SSL_CTX_set_session_cache_mode(ctx,
 					       SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
 		return;
 	}
-	SSL_CTX_set_session_id_context(ctx, (const unsigned char *)&m->sid_seed,
-				       sizeof(m->sid_seed));
+	SSL_CTX_set_session_id_context(ctx, (const unsigned char *)&sid, sizeof(sid));
 	if (tls_settings.cache_entries) {
 		SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_SERVER);
 		SSL_CTX_sess_set_cache_size(ctx, tls_settings.cache_entries);
