@@ -75,7 +75,7 @@ def read_all(s, n, slow=0):
             break
         out += data
         if slow:
-            time.sleep(slow)
+            time.sleep(slow)		# the reader is slow: that is the case
     return bytes(out)
 
 
