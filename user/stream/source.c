@@ -9,6 +9,7 @@
 #include "stream/ends.h"
 #include "stream/upstream.h"
 #include <errno.h>
+#include <linux/capability.h>
 #include <stdlib.h>
 
 /* A port is used by one connection at a time, whichever worker made it. */
@@ -175,6 +176,7 @@ static int take_usesrc(struct cfg_line *l, int i, struct source_conf *c)
 
 	if (c->ports)
 		return cfg_error(l, i - 1, "'usesrc' and a range of ports do not go together");
+	c->at = cfg_place(l, i - 1);
 	cfg_note_use(l, "server-option/source", "usesrc", KERNEL_NEVER,
 		     "connections under another address are made by the daemon");
 	if (!*z)
@@ -243,6 +245,36 @@ static int parse_server_source(struct cfg_line *l, int *i, struct server *s)
 	return take_source(l, i, true, &s->source);
 }
 
+/* Connections are made long after privileges were given up. */
+static void check_one(const struct config *cfg, const struct source_conf *c, struct diag *d)
+{
+	const uint64_t enough = 1ull << CAP_NET_ADMIN | 1ull << CAP_NET_RAW;
+
+	if (c && c->pretend != SOURCE_OWN && cfg->global.uid &&
+	    !(cfg->global.kept_capabilities & enough))
+		diag_error(d, c->at,
+			   "'usesrc' needs CAP_NET_ADMIN, which 'user %s' gives up: write 'setcap "
+			   "cap_net_admin' in the global section, or leave 'user' out",
+			   cfg->global.user ? cfg->global.user : "");
+}
+
+static void check_privileges(struct config *cfg, struct diag *d)
+{
+	struct server *srv;
+	struct proxy *px;
+
+	list_for_each_entry(px, &cfg->proxies, node) {
+		if (px->caps & PX_BACKEND)
+			check_one(cfg, px->source, d);
+		list_for_each_entry(srv, &px->servers, node)
+			check_one(cfg, srv->source, d);
+	}
+}
+
+static const struct cfg_check checks[] = {
+	{ "usesrc", CFG_PHASE_WARN, check_privileges },
+};
+
 static const struct cfg_keyword keywords[] = {
 	{ "source", CFG_DEFAULTS | CFG_BACKEND, parse_source, KERNEL_EXACT, NULL, SOURCE_USAGE,
 	  "The address that connections to servers come from; with usesrc they pretend another "
@@ -268,6 +300,7 @@ void source_init(void)
 	static const struct name_walker walker = { "cfg", walk };
 
 	names_register(&walker);
+	cfg_register_checks(checks, ARRAY_SIZE(checks));
 	cfg_register_keywords(keywords, ARRAY_SIZE(keywords));
 	cfg_register_server_options(server_options, ARRAY_SIZE(server_options));
 }

@@ -26,6 +26,7 @@ struct source_conf {
 	struct addr pretended; /* SOURCE_FIXED */
 	struct expr *header;
 	const char *iface;
+	struct place at; /* of usesrc */
 };
 
 /* What holds for @srv: its own or its backend's; NULL: nothing. */
