@@ -69,6 +69,7 @@ void stream_module_init(void)
 	socket_options_init();
 	proxy_accept_init();
 	proxy_send_init();
+	proxy_tls_init();
 	stream_keywords_init();
 	start_register(&hooks);
 	sockmap_init();

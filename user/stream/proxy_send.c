@@ -112,9 +112,9 @@ static void add_tlvs(struct proxy_out *o, const struct send_conf *c, struct stre
 		proxy_tls_of(&s->sess->client, &t, worker_scratch());
 	if (s)
 		add_formats(o, c, s);
-	add_tlv(o, PP_ALPN, t.alpn);
 	if (c->flags & SEND_CRC32C)
 		proxy_v2_tlv(o, PP_CRC32C, SLICE("\0\0\0\0"));
+	add_tlv(o, PP_ALPN, t.alpn);
 	if (c->flags & SEND_AUTHORITY)
 		add_tlv(o, PP_AUTHORITY, t.sni);
 	if (s && (c->flags & SEND_UNIQUE_ID)) /* empty without a unique-id-format */

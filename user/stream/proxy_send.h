@@ -28,5 +28,7 @@ bool proxy_send_wanted(const struct server *srv);
 int proxy_send_header(struct stream *s, unsigned char *buf);
 
 void proxy_send_init(void);
+/* Behind it: headers can tell of TLS. */
+void proxy_tls_init(void);
 
 #endif
