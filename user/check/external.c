@@ -269,6 +269,12 @@ static void check_commands(struct config *cfg, struct diag *d)
 				   "allow it "
 				   "by 'external-check' in global",
 				   proxy_kind(px), px->name);
+		else if (!cfg->global.insecure_fork)
+			diag_warning(d, px->at,
+				     "%s '%s' has 'option external-check', and the process is not "
+				     "said to be one that starts others: write "
+				     "'insecure-fork-wanted' in global",
+				     proxy_kind(px), px->name);
 		if (!f->command)
 			diag_error(d, px->at,
 				   "%s '%s' has 'option external-check' but no 'external-check "

@@ -288,7 +288,9 @@ static const struct cfg_keyword rows[] = {
 	SWITCH("external-check", "[no] external-check",
 	       "Health checks may run programs ('option external-check')."),
 	SWITCH("insecure-fork-wanted", "[no] insecure-fork-wanted",
-	       "The process may start others while it serves, which external checks need."),
+	       "The process starts others while it serves, as external checks do; without it they "
+	       "draw a "
+	       "warning."),
 	SWITCH("insecure-setuid-wanted", "[no] insecure-setuid-wanted",
 	       "What the process starts may gain privileges by set-user-id programs; else the "
 	       "kernel forbids it (no_new_privs)."),
