@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <xxhash.h>
 
 #include "balance/build.h"
 #include "balance/private.h"
@@ -58,6 +59,23 @@ const char *balance_kernel_form(const struct balance *b)
 
 /* ---- servers as the builders see them ---- */
 
+/* `hash-key addr`, `addr-port`: the same on every node, whatever the servers' ids there. 0: by the id. */
+static uint32_t ring_of_address(const struct server *s, const struct addr *a)
+{
+	uint8_t key[19] = { a->family };
+	uint32_t h;
+
+	if (s->hash_key == HASH_KEY_ID || (a->family != ADDR_IP4 && a->family != ADDR_IP6))
+		return 0;
+	memcpy(key + 1, a->ip, 16);
+	if (s->hash_key == HASH_KEY_ADDR_PORT) {
+		key[17] = (uint8_t)(a->port >> 8);
+		key[18] = (uint8_t)a->port;
+	}
+	h = XXH32(key, sizeof(key), 0);
+	return h ? h : 1;
+}
+
 size_t balance_targets(const struct proxy *be, struct lb_target *t)
 {
 	const struct server *s;
@@ -77,6 +95,7 @@ size_t balance_targets(const struct proxy *be, struct lb_target *t)
 			.port = a.port,
 		};
 		memcpy(t[n].addr, a.ip, sizeof(t[n].addr));
+		t[n].ring = ring_of_address(s, &a);
 		n++;
 	}
 	return lb_targets_usable(t, n, be->options & PX_O_ALLBACKUPS);

@@ -105,6 +105,14 @@ static inline void balance_freed(const struct proxy *be)
 		atomic_fetch_add(&be->balance->freed, 1);
 }
 
+/* A server's part of the weights of all who take part: what those before it in the file have, its own, all. */
+struct balance_share {
+	uint64_t before, weight, all;
+};
+/* hash-balance-factor: has @s as much as it may have while others have less? Any worker. */
+bool balance_has_its_share(const struct balance *b, const struct server *s,
+			   const struct balance_share *share);
+
 /* At its limit (dynamic between minconn and maxconn), or others wait for it already. Any worker. */
 bool balance_server_is_full(const struct server *s);
 

@@ -23,6 +23,7 @@
 struct lb_target {
 	uint32_t index; /* what goes into tables and rings: the caller's number for this server */
 	uint32_t id;    /* the server's id (explicit or automatic), for the ring */
+	uint32_t ring;  /* where its points on the ring begin if not at its id; 0: there */
 	uint32_t
 		weight; /* effective weight * LB_WEIGHT_SCALE; 0: not usable (down, drained, maint) */
 	bool backup;    /* only used when no active server is usable */

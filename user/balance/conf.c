@@ -6,7 +6,7 @@
 #include "balance/private.h"
 #include "base/coverage.h"
 #include "balance/lookup.h"
-#include "config/keyword.h"
+#include "config/kw_server.h"
 
 static struct ext balance_ext = { .name = "balance", .bytes = sizeof(struct balance) };
 
@@ -110,7 +110,8 @@ static int parse_hash_type(struct cfg_line *l)
 	if (fn < 0)
 		return cfg_error(
 			l, l->first_arg + 1,
-			"the function of 'hash-type' is 'sdbm', 'djb2', 'wt6' or 'crc32', not "
+			"the function of 'hash-type' is 'sdbm', 'djb2', 'wt6', 'crc32' or 'none', "
+			"not "
 			"'%s'%s",
 			cfg_arg(l, 1),
 			!strcmp(cfg_arg(l, 1), "avalanche") ? "; 'avalanche' goes behind it" : "");
@@ -146,6 +147,46 @@ static int parse_allbackups(struct cfg_line *l)
 	return 0;
 }
 
+static int parse_balance_factor(struct cfg_line *l)
+{
+	int64_t n;
+
+	if (cfg_want_args(l, 1, 1, "hash-balance-factor <percent>") ||
+	    cfg_arg_i64(l, 0, 0, 1000000, &n))
+		return -1;
+	if (n && n <= 100)
+		return cfg_error(l, l->first_arg,
+				 "'hash-balance-factor' must be 0 (off) or more than 100, not %lld",
+				 (long long)n);
+	balance_conf_of(l->px)->hash_balance_factor = (uint32_t)n;
+	return 0;
+}
+
+static int parse_prefer_last(struct cfg_line *l)
+{
+	if (cfg_want_args(l, 0, 0, "option prefer-last-server"))
+		return -1;
+	cfg_option_apply(l, PX_O_PREFER_LAST);
+	return 0;
+}
+
+/* `hash-key`: where a server's points on the ring come from. */
+static int opt_hash_key(struct cfg_line *l, int *i, struct server *s)
+{
+	static const char *const names[] = { "id", "addr", "addr-port", NULL };
+	int k = server_option_choice(l, i, names);
+
+	if (k < 0)
+		return -1;
+	s->hash_key = (uint8_t)k;
+	return 0;
+}
+
+static const struct server_option server_options[] = {
+	{ "hash-key", opt_hash_key, KERNEL_EXACT, NULL, "hash-key id|addr|addr-port",
+	  "What places the server on the ring of 'hash-type consistent'; default: its id." },
+};
+
 /* For -dK: the names that the words take. */
 static void walk_names(void (*emit)(void *ctx, const char *kind, const char *name), void *ctx)
 {
@@ -174,8 +215,8 @@ void balance_conf_init(void)
 		  .sections = CFG_DEFAULTS | CFG_BACKEND,
 		  .parse = parse_hash_type,
 		  .kernel = KERNEL_EXACT,
-		  .usage =
-			  "hash-type map-based|consistent|maglev [sdbm|djb2|wt6|crc32 [avalanche]]",
+		  .usage = "hash-type map-based|consistent|maglev [sdbm|djb2|wt6|crc32|none "
+			   "[avalanche]]",
 		  .help = "How the number that a balancing hash gives is turned into a server; "
 			  "map-based by default." },
 		{ .name = "option allbackups",
@@ -185,10 +226,29 @@ void balance_conf_init(void)
 		  .usage = "option allbackups",
 		  .help = "Without active servers all backups are used, not only the first.",
 		  .flags = CFG_CAN_NEGATE },
+		{ .name = "hash-balance-factor",
+		  .sections = CFG_DEFAULTS | CFG_BACKEND,
+		  .parse = parse_balance_factor,
+		  .kernel = KERNEL_APPROX,
+		  .kernel_says = "a server is not passed over for having more than its share",
+		  .usage = "hash-balance-factor <percent>",
+		  .help = "With 'hash-type consistent' and random: no server has more than this "
+			  "share of "
+			  "the average load." },
+		{ .name = "option prefer-last-server",
+		  .sections = CFG_DEFAULTS | CFG_BACKEND,
+		  .parse = parse_prefer_last,
+		  .kernel = KERNEL_HTTP,
+		  .usage = "option prefer-last-server",
+		  .help = "Requests of one client connection stay with the server of the one "
+			  "before, if "
+			  "the algorithm leaves the choice free.",
+		  .flags = CFG_CAN_NEGATE },
 	};
 	static const struct name_walker names = { "cfg", walk_names };
 
 	ext_register(EXT_PROXY, &balance_ext);
 	cfg_register_keywords(keywords, ARRAY_SIZE(keywords));
+	cfg_register_server_options(server_options, ARRAY_SIZE(server_options));
 	names_register(&names);
 }

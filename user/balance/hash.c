@@ -5,6 +5,7 @@
  */
 #include "balance/lookup.h"
 #include "balance/private.h"
+#include "policy/persist.h"
 #include "policy/sample.h"
 
 #include <lbd/hash.h>
@@ -68,6 +69,19 @@ static int hash_parse(struct cfg_line *l, int arg, struct balance *b)
 	return 0;
 }
 
+static int rdp_parse(struct cfg_line *l, int arg, struct balance *b)
+{
+	struct lookup_key *key = ARENA_NEW(l->arena, struct lookup_key);
+
+	if (arg + 1 < l->nwords)
+		return cfg_error(l, arg + 1,
+				 "'balance rdp-cookie' takes nothing behind it, not '%s'",
+				 l->words[arg + 1].z);
+	key->expr = persist_rdp_expr(l, arg, "mstshash");
+	b->conf = key;
+	return key->expr ? 0 : -1;
+}
+
 void balance_hash_init(void)
 {
 	static const struct balance_algorithm rows[] = {
@@ -85,6 +99,19 @@ void balance_hash_init(void)
 		  .kernel_says = "is in the kernel only as 'hash 5-tuple', or as 'source'",
 		  .help = "The value of an expression chooses; 5-tuple: each connection by "
 			  "addresses, ports and protocol." },
+		{ .name = "rdp-cookie",
+		  .is_static = true,
+		  .by_hash = true,
+		  .takes_avoided = true,
+		  .wants_sample = true,
+		  .parse = rdp_parse,
+		  .usage = "rdp-cookie[(<name>)]",
+		  .rebuild = lookup_rebuild,
+		  .pick = lookup_pick_key,
+		  .kernel = KERNEL_NEVER,
+		  .kernel_says = "the cookie stands in the client's first bytes",
+		  .help = "The cookie of a Remote Desktop client chooses; without it servers are "
+			  "taken in turn." },
 	};
 
 	balance_register(rows, ARRAY_SIZE(rows));

@@ -20,7 +20,8 @@ struct lookup {
 	struct rcu_head rcu;
 	struct lb_table table; /* one of the two is empty, or both */
 	struct lb_ring ring;
-	struct server *server[]; /* by server.index */
+	struct balance_share *share; /* by server.index, with hash-balance-factor; else NULL */
+	struct server *server[];     /* by server.index */
 };
 
 /* b->state: what outlives a snapshot. */
@@ -55,11 +56,20 @@ HASH_FN(djb2)
 HASH_FN(wt6)
 HASH_FN(crc32)
 
+/* "none": the key is the number: what a converter computed. Its last four bytes, as integers are written big-endian. */
+static uint32_t none_number(const uint8_t *key, uint32_t len)
+{
+	uint32_t h = 0;
+
+	for (uint32_t i = 0; i < len; i++)
+		h = h << 8 | key[i];
+	return h;
+}
+
 static const struct hash_fn_row hash_fns[HASH_FN_COUNT] = {
-	[HASH_FN_SDBM] = { "sdbm", sdbm_number },
-	[HASH_FN_DJB2] = { "djb2", djb2_number },
-	[HASH_FN_WT6] = { "wt6", wt6_number },
-	[HASH_FN_CRC32] = { "crc32", crc32_number },
+	[HASH_FN_SDBM] = { "sdbm", sdbm_number }, [HASH_FN_DJB2] = { "djb2", djb2_number },
+	[HASH_FN_WT6] = { "wt6", wt6_number },    [HASH_FN_CRC32] = { "crc32", crc32_number },
+	[HASH_FN_NONE] = { "none", none_number },
 };
 
 const char *lookup_fn_name(enum hash_fn fn)
@@ -86,6 +96,7 @@ static void lookup_free(struct lookup *lk)
 {
 	lb_table_fini(&lk->table);
 	lb_ring_fini(&lk->ring);
+	free(lk->share);
 	free(lk);
 }
 
@@ -100,6 +111,22 @@ static void job_free(struct build_job *job)
 		lookup_free(job->made);
 	free(job->target);
 	free(job);
+}
+
+static bool take_shares(struct build_job *job, size_t n)
+{
+	struct balance_share *share = calloc(n + 1, sizeof(*share));
+	uint64_t all = 0;
+
+	job->made->share = share;
+	for (size_t i = 0; share && i < job->ntargets; i++) {
+		share[job->target[i].index] =
+			(struct balance_share){ all, job->target[i].weight, 0 };
+		all += job->target[i].weight;
+	}
+	for (size_t i = 0; share && i < n; i++)
+		share[i].all = all ? all : 1;
+	return share;
 }
 
 /* Takes the servers' present state; what follows needs no look at them any more. */
@@ -121,6 +148,10 @@ static struct build_job *job_new(struct balance *b)
 	list_for_each_entry(s, &b->px->servers, node)
 		job->made->server[s->index] = s;
 	job->ntargets = balance_targets(b->px, job->target);
+	if (b->hash_balance_factor && !take_shares(job, n)) {
+		job_free(job);
+		return NULL;
+	}
 	return job;
 }
 
@@ -223,6 +254,27 @@ static struct server *lookup_at(const struct lookup *lk, uint32_t slot)
 	return lk->server[lk->ring.size ? lk->ring.point[slot].server : lk->table.slot[slot]];
 }
 
+/*
+ * All connections times the factor are slots, dealt out by weight in file order as Bresenham's line is drawn, so that their
+ * sum is exact; watched in haproxy.
+ */
+bool balance_has_its_share(const struct balance *b, const struct server *s,
+			   const struct balance_share *share)
+{
+	uint64_t conns, slots;
+
+	if (!b->hash_balance_factor)
+		return false;
+	/* the connection that asks is already counted in the backend */
+	conns = atomic_load_explicit(&b->px->be_conns, memory_order_relaxed);
+	slots = (conns * b->hash_balance_factor + 99) / 100;
+	slots = slots * (share->before + share->weight) / share->all -
+		slots * share->before / share->all;
+	if (!slots)
+		slots = 1;
+	return atomic_load_explicit(&s->load.served, memory_order_relaxed) >= slots;
+}
+
 struct server *lookup_pick(struct balance *b, const struct pick_request *r, uint32_t number)
 {
 	const struct lookup *lk = atomic_load_explicit(&b->snapshot, memory_order_acquire);
@@ -237,7 +289,9 @@ struct server *lookup_pick(struct balance *b, const struct pick_request *r, uint
 	for (uint32_t tried = 0; tried < size; tried++) {
 		struct server *s = lookup_at(lk, slot);
 
-		if (s != r->avoid && server_is_usable(s))
+		if (s != r->avoid && server_is_usable(s) &&
+		    !(lk->ring.size && lk->share &&
+		      balance_has_its_share(b, s, &lk->share[s->index])))
 			return s;
 		slot = slot + 1 < size ? slot + 1 : 0;
 	}

@@ -8,7 +8,14 @@
 
 #include "balance/balance.h"
 
-enum hash_fn { HASH_FN_SDBM, HASH_FN_DJB2, HASH_FN_WT6, HASH_FN_CRC32, HASH_FN_COUNT };
+enum hash_fn {
+	HASH_FN_SDBM,
+	HASH_FN_DJB2,
+	HASH_FN_WT6,
+	HASH_FN_CRC32,
+	HASH_FN_NONE,
+	HASH_FN_COUNT
+};
 const char *lookup_fn_name(enum hash_fn fn);
 
 /* Number of a byte string by the function of hash-type, mixed as hash-type says. */

@@ -118,6 +118,14 @@ static struct server *random_any(const struct random *rd, const struct pick_requ
 	return NULL;
 }
 
+static bool has_its_share(const struct balance *b, const struct random *rd,
+			  const struct random_entry *e)
+{
+	struct balance_share share = { e->upto - e->weight, e->weight, rd->entry[rd->n - 1].upto };
+
+	return balance_has_its_share(b, e->server, &share);
+}
+
 static struct server *random_pick(struct balance *b, const struct pick_request *r)
 {
 	const struct random *rd = atomic_load_explicit(&b->snapshot, memory_order_acquire);
@@ -128,7 +136,8 @@ static struct server *random_pick(struct balance *b, const struct pick_request *
 		return NULL;
 	for (uintptr_t i = 0; i < draws; i++) {
 		drawn = random_draw(rd);
-		if (!pick_request_skips(r, drawn->server) && (!best || is_less_loaded(drawn, best)))
+		if (!pick_request_skips(r, drawn->server) && !has_its_share(b, rd, drawn) &&
+		    (!best || is_less_loaded(drawn, best)))
 			best = drawn;
 	}
 	return best ? best->server : random_any(rd, r, drawn);

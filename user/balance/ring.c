@@ -35,6 +35,11 @@ static void ring_sort(struct lbd_ring_point **a, struct lbd_ring_point **spare, 
 	}
 }
 
+static uint32_t ring_base(const struct lb_target *t)
+{
+	return t->ring ? t->ring : t->id * LB_RING_ID_STRIDE;
+}
+
 int lb_ring_build(struct lb_ring *ring, const struct lb_target *t, size_t n)
 {
 	struct lbd_ring_point *spare;
@@ -59,7 +64,7 @@ int lb_ring_build(struct lb_ring *ring, const struct lb_target *t, size_t n)
 	for (size_t i = 0; i < n; i++)
 		for (uint32_t p = 0; p < t[i].weight; p++)
 			ring->point[fill++] =
-				(struct lbd_ring_point){ lbd_mix32(t[i].id * LB_RING_ID_STRIDE + p),
+				(struct lbd_ring_point){ lbd_mix32(ring_base(&t[i]) + p),
 							 t[i].index };
 	ring->size = fill;
 	ring_sort(&ring->point, &spare, ring->size);

@@ -34,6 +34,7 @@ enum {
 	PX_O_PERSIST = 1 << 17,
 	PX_O_LOG_SEPARATE_ERRORS = 1 << 18,
 	PX_O_DONTLOG_NORMAL = 1 << 19,
+	PX_O_PREFER_LAST = 1 << 30,
 };
 
 struct proxy_timeouts { /* ms; 0: infinite (never armed) */

@@ -25,6 +25,7 @@ static void server_inherit(struct server *s, const struct server *from, struct a
 	s->clear_backups_on_up = from->clear_backups_on_up;
 	s->slowstart_ms = from->slowstart_ms;
 	s->init_state = from->init_state;
+	s->hash_key = from->hash_key;
 	s->setup = from->setup;
 	s->source = from->source;
 	ext_inherit_all(EXT_SERVER, s->ext, from->ext, a);

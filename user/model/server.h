@@ -59,6 +59,9 @@ struct server_live {
 	int rise, fall;
 };
 
+/* `hash-key`: what places it on a ring. */
+enum server_hash_key { HASH_KEY_ID, HASH_KEY_ADDR, HASH_KEY_ADDR_PORT };
+
 /* `init-state`: what a checked server is taken for until its checks have spoken. */
 enum server_init_state { INIT_UP, INIT_FULLY_UP, INIT_DOWN, INIT_FULLY_DOWN };
 
@@ -81,6 +84,7 @@ struct server {
 	uint32_t weight;                     /* 0..256, default 1 */
 	uint32_t maxconn, minconn, maxqueue; /* 0: no limit */
 	bool backup, disabled;
+	uint8_t hash_key;         /* enum server_hash_key */
 	uint8_t init_state;       /* enum server_init_state */
 	bool shutdown_on_down;    /* on-marked-down shutdown-sessions */
 	bool clear_backups_on_up; /* on-marked-up shutdown-backup-sessions */

@@ -174,7 +174,8 @@ static const struct cfg_check checks[] = { { "use-server", CFG_PHASE_RESOLVE, ch
 
 bool persist_has_rules(const struct proxy *be)
 {
-	return ((const struct persist_conf *)proxy_ext(be, &persist_ext))->any;
+	return ((const struct persist_conf *)proxy_ext(be, &persist_ext))->any ||
+	       persist_rdp_wanted(be);
 }
 
 bool persist_may_use(const struct stream *s, const struct server *srv)
@@ -200,15 +201,11 @@ static struct server *chosen(const struct server_rule *r, struct stream *s,
 	return srv && persist_may_use(s, srv) ? srv : NULL;
 }
 
-void persist_run_rules(struct stream *s, const struct smp_ctx *ctx)
+static void run_rules(struct persist_conf *pc, struct stream *s, const struct smp_ctx *ctx)
 {
-	struct persist_conf *pc = proxy_ext(s->be, &persist_ext);
 	const struct persist_rule *p;
 	const struct server_rule *r;
 
-	if (!pc->any || (s->flags & STREAM_PERSIST_RAN))
-		return;
-	s->flags |= STREAM_PERSIST_RAN;
 	list_for_each_entry(p, &pc->persist, node) {
 		if (cond_eval(p->cond, ctx) == ACL_YES) {
 			s->flags |= p->flag;
@@ -226,9 +223,23 @@ void persist_run_rules(struct stream *s, const struct smp_ctx *ctx)
 	}
 }
 
+void persist_run_rules(struct stream *s, const struct smp_ctx *ctx)
+{
+	struct persist_conf *pc = proxy_ext(s->be, &persist_ext);
+
+	if (s->flags & STREAM_PERSIST_RAN)
+		return;
+	s->flags |= STREAM_PERSIST_RAN;
+	if (pc->any)
+		run_rules(pc, s, ctx);
+	if (!s->srv && !(s->flags & STREAM_IGNORE_PERSIST) && persist_rdp_wanted(s->be))
+		persist_rdp_run(s, ctx);
+}
+
 void persist_register(void)
 {
 	ext_register(EXT_PROXY, &persist_ext);
 	cfg_register_keywords(keywords, ARRAY_SIZE(keywords));
 	cfg_register_checks(checks, ARRAY_SIZE(checks));
+	persist_rdp_register();
 }

@@ -18,4 +18,10 @@ void persist_run_rules(struct stream *s, const struct smp_ctx *ctx);
 /* May a server that persistence names be used: it is up, or its state does not count here. */
 bool persist_may_use(const struct stream *s, const struct server *srv);
 
+/* persist_rdp.c: `persist rdp-cookie`. */
+bool persist_rdp_wanted(const struct proxy *be);
+void persist_rdp_run(struct stream *s, const struct smp_ctx *ctx);
+struct expr *persist_rdp_expr(struct cfg_line *l, int word, const char *name_if_none);
+void persist_rdp_register(void);
+
 #endif

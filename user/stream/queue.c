@@ -9,6 +9,7 @@
 #include "balance/balance.h"
 #include "policy/rules.h"
 #include "stream/stream.h"
+#include "stream/tuning.h"
 #include <stdlib.h>
 
 struct queue_entry {
@@ -18,7 +19,7 @@ struct queue_entry {
 	struct loop *loop;
 	struct server *granted;
 	_Atomic int state; /* enum queue_state; leaves WAITING under the lock */
-	uint64_t since_us;
+	struct queue_place place;
 	uint64_t left_before, position;
 	bool delivered; /* of the stream's worker */
 	struct message wake;
@@ -112,6 +113,7 @@ static void entry_resolve(struct queue_entry *e, enum queue_state state, struct 
 	struct queue *q = e->q;
 
 	list_del(&e->node);
+	queue_place_remove(&q->first, &e->place);
 	atomic_fetch_sub(&q->length, 1);
 	e->position = atomic_fetch_add(&q->left, 1) - e->left_before;
 	e->granted = srv;
@@ -140,19 +142,19 @@ static bool serves_backend_queue(const struct server *s)
 	       ((s->px->options & PX_O_ALLBACKUPS) || is_first_backup(s));
 }
 
-/* The older of the first in the server's own queue and the first in the backend's. Under the lock. */
+/* Of the first in the server's own queue and the first in the backend's the one that is before. Under the lock. */
 static struct queue_entry *next_for(struct server *s)
 {
 	struct queue *own = s->queue, *any = s->px->queue;
 	struct queue_entry *a = NULL, *b = NULL;
 
 	if (own && !list_empty(&own->waiting) && server_is_willing(s))
-		a = list_first(&own->waiting, struct queue_entry, node);
+		a = container_of(own->first, struct queue_entry, place);
 	if (!list_empty(&any->waiting) && serves_backend_queue(s))
-		b = list_first(&any->waiting, struct queue_entry, node);
+		b = container_of(any->first, struct queue_entry, place);
 	if (!a || !b)
 		return a ? a : b;
-	return a->since_us <= b->since_us ? a : b;
+	return queue_place_before(&b->place, &a->place) ? b : a;
 }
 
 void queue_feed(struct server *s)
@@ -195,6 +197,17 @@ void queue_scatter(struct server *s)
 
 /* ---- waiting ---- */
 
+/* Under the lock. Threads' clocks differ a little: nobody stands before who came earlier with the same priority. */
+static void take_place(struct queue *q, struct queue_entry *e)
+{
+	if (q->newest_us < this_loop->now_us)
+		q->newest_us = this_loop->now_us;
+	e->place.class = stream_prio_class(e->stream);
+	e->place.at_us = (int64_t)q->newest_us + 1000 * (int64_t)stream_prio_offset_ms(e->stream);
+	e->place.order = q->entered++;
+	queue_place_add(&q->first, &e->place);
+}
+
 struct queue_entry *queue_enter(struct queue *q, struct stream *s)
 {
 	struct queue_entry *e = calloc(1, sizeof(*e));
@@ -204,11 +217,11 @@ struct queue_entry *queue_enter(struct queue *q, struct stream *s)
 	e->q = q;
 	e->stream = s;
 	e->loop = this_loop;
-	e->since_us = this_loop->now_us;
 	e->wake.on_arrive = entry_on_arrive;
 	pthread_mutex_lock(q->lock);
 	e->left_before = atomic_load(&q->left);
 	list_add_tail(&q->waiting, &e->node);
+	take_place(q, e);
 	note_max(&q->length_max, atomic_fetch_add(&q->length, 1) + 1);
 	pthread_mutex_unlock(q->lock);
 	return e;
@@ -227,6 +240,7 @@ struct server *queue_leave(struct queue_entry *e, uint64_t *position)
 	pthread_mutex_lock(q->lock);
 	if (atomic_load(&e->state) == QUEUE_WAITING) {
 		list_del(&e->node);
+		queue_place_remove(&q->first, &e->place);
 		atomic_fetch_sub(&q->length, 1);
 		e->position = atomic_load(&q->left) - e->left_before;
 		e->delivered = true; /* no message is under way */

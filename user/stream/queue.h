@@ -8,6 +8,7 @@
 #define LBD_STREAM_QUEUE_H
 
 #include "model/server.h"
+#include "stream/queue_order.h"
 #include <pthread.h>
 
 struct stream;
@@ -15,10 +16,12 @@ struct queue_entry;
 
 struct queue {
 	_Atomic uint32_t length, length_max;
-	_Atomic uint64_t left;    /* how many have left it in turn: the difference is %sq / %bq */
-	pthread_mutex_t *lock;    /* the backend's */
-	pthread_mutex_t own_lock; /* in a backend's queue */
-	struct list waiting;      /* struct queue_entry, oldest first; under lock */
+	_Atomic uint64_t left;     /* how many have left it in turn: the difference is %sq / %bq */
+	pthread_mutex_t *lock;     /* the backend's */
+	pthread_mutex_t own_lock;  /* in a backend's queue */
+	struct list waiting;       /* struct queue_entry, oldest first; under lock */
+	struct queue_place *first; /* who is next (queue_order.h); under lock */
+	uint64_t newest_us, entered;
 };
 
 /* Makes the queues of all backends and servers. Control thread, before the workers start. */

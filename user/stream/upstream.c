@@ -183,6 +183,19 @@ static enum step_result wait_for_server(struct stream *s, struct server *srv,
 	return give_up_counted(s, 'S', 'Q');
 }
 
+/* `option prefer-last-server`: whose connection the session still holds for itself; NULL: none of this backend. */
+static struct server *last_server(const struct stream *s)
+{
+	const struct upstream *up;
+
+	if (!s->sess->kept.next)
+		return NULL;
+	list_for_each_entry(up, &s->sess->kept, own_node)
+		if (up->srv->px == s->be)
+			return up->srv;
+	return NULL;
+}
+
 /*
  * The server that has just asked this client for a login (401, 407), when the algorithm leaves the choice free: schemes like NTLM
  * speak to a connection (manual, option prefer-last-server). Its slot is ours; NULL: choose by the algorithm.
@@ -191,6 +204,8 @@ static struct server *stay_with(struct stream *s)
 {
 	struct server *srv = s->sess->stay;
 
+	if (!srv && (s->be->options & PX_O_PREFER_LAST))
+		srv = last_server(s);
 	if (!srv || srv->px != s->be || srv == s->avoid || s->be->balance->algo->takes_avoided ||
 	    !server_is_usable(srv) || queue_length(srv->queue) || queue_length(s->be->queue))
 		return NULL;
