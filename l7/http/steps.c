@@ -292,6 +292,7 @@ static enum step_result step_stick(struct stream *s)
 {
 	struct smp_ctx ctx;
 
+	upstream_persist_rules(s);
 	if (!sticking_has_rules(s->be))
 		return STEP_NEXT;
 	http_txn_smp_ctx(http_txn_of(s), &ctx, false);

@@ -18,7 +18,17 @@ frontend w
     monitor fail if dead {{ src 127.0.0.2 }}
     monitor fail unless {{ nbsrv(web) gt 1 }}
     monitor fail if {{ hdr(x-fail) 1 }}
+    use_backend stuck if {{ path_beg /st }}
     default_backend web
+backend stuck
+    mode http
+    balance roundrobin
+    stick-table type ip size 100 expire 1m
+    stick on src
+    ignore-persist if {{ path /st/free }}
+    use-server s2 if {{ path /st/two }}
+    server s1 127.0.0.1:{s1}
+    server s2 127.0.0.1:{s2}
 backend empty
     mode http
     server none 127.0.0.1:1 disabled
@@ -77,6 +87,18 @@ def _(_words, path, headers, want):
         true(got <= set(want.split()) and got, f"{p.label}: {got} of {want}")
         if " " in want:
             equal(got, set(want.split()), f"{p.label}: balanced")
+
+
+@case("a stick table chooses behind use-server, whatever ignore-persist says of cookies")
+def _():
+    for p in both:
+        for _ in range(4):          # until the key is with s1: the first request of a client decides
+            p.cmd("clear table stuck")
+            if http(p.at("w"), "/st").server == "s1":
+                break
+        got = [http(p.at("w"), path).server for path in ["/st"] * 3 + ["/st/two"]]
+        equal(got, ["s1", "s1", "s1", "s2"], f"{p.label}: who answered")
+        equal({http(p.at("w"), "/st/free").server for _ in range(4)}, {"s2"}, f"{p.label}: what use-server stored")
 
 
 @cases("mode tcp: {0}", [("a rule on the first bytes", b"x2xx", "t2"), ("no rule holds", b"xxxx", "t1"),

@@ -130,8 +130,9 @@ static const struct cfg_keyword keywords[] = {
 	  .kernel = KERNEL_NEVER,
 	  .kernel_says = SAYS,
 	  .usage = "ignore-persist {if|unless} <condition>",
-	  .help = "For streams for which the condition holds, cookies and stick tables choose no "
-		  "server." },
+	  .help = "Cookies choose no server for streams for which the condition holds; stick "
+		  "tables and "
+		  "use-server still do." },
 };
 
 /* ---- names ---- */

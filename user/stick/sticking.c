@@ -152,10 +152,11 @@ static struct server *look_up(struct stream *s, struct stick_table *t, const str
 	return srv;
 }
 
-/* A server that is down is only tried with `option persist`; `option redispatch` then finds another. */
+/* A server that is down is only tried with `option persist` or force-persist; `option redispatch` then finds another. */
 static bool may_use(const struct stream *s, const struct server *srv)
 {
-	return srv && (server_is_willing(srv) || (s->be->options & PX_O_PERSIST));
+	return srv && (server_is_willing(srv) || (s->be->options & PX_O_PERSIST) ||
+		       (s->flags & STREAM_FORCE_PERSIST));
 }
 
 static bool key_of(const struct sticking_rule *r, const struct smp_ctx *ctx, struct stick_key *key)

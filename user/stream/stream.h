@@ -77,9 +77,10 @@ struct stream {
 	const struct rule *last_rule;         /* the last one that ended its set; for logs */
 	struct stream_tuning
 		*tune; /* what rules set for this stream only (stream/tuning.h), or NULL */
-	struct stream_more *more;             /* stream/ends.h; NULL: nothing of it */
-	void *tracked;                        /* stick/track.h: counters of rules on content */
-	struct stick_stores *stores; /* stick/sticking.c: keys to be stored with the server; NULL: none */
+	struct stream_more *more; /* stream/ends.h; NULL: nothing of it */
+	void *tracked;            /* stick/track.h: counters of rules on content */
+	struct stick_stores
+		*stores; /* stick/sticking.c: keys to be stored with the server; NULL: none */
 	uint64_t id;
 };
 enum {
@@ -91,7 +92,7 @@ enum {
 	STREAM_EXPIRED = 32,         /* the timer fired: the step that armed it clears this */
 	STREAM_PERSIST_RAN = 64,     /* use-server and the like (policy/persist.h) have decided */
 	STREAM_FORCE_PERSIST = 128,  /* a server that persistence names is used even when down */
-	STREAM_IGNORE_PERSIST = 256, /* cookies and stick tables choose no server */
+	STREAM_IGNORE_PERSIST = 256, /* cookies choose no server; stick tables still do */
 };
 
 void stream_init(struct stream *s, struct session *sess, const struct stream_step *steps);

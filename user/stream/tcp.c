@@ -144,6 +144,7 @@ static enum step_result tcp_stick(struct stream *s)
 {
 	struct smp_ctx ctx;
 
+	upstream_persist_rules(s);
 	if (!sticking_has_rules(s->be))
 		return STEP_NEXT;
 	tcp_smp_ctx(tcp_of(s), &tcp_of(s)->inspect, &ctx);

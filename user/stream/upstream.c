@@ -212,13 +212,14 @@ static struct server *stay_with(struct stream *s)
 	return server_take_slot(srv) ? srv : NULL;
 }
 
-/* use-server, force-persist, ignore-persist: before anything else that may choose. */
-static void run_persist_rules(struct stream *s)
+void upstream_persist_rules(struct stream *s)
 {
 	struct smp_ctx smp = {
 		.sess = s->sess, .stream = s, .final = true, .scratch = worker_scratch()
 	};
 
+	if ((s->flags & STREAM_PERSIST_RAN) || !persist_has_rules(s->be))
+		return;
 	arena_reset(worker_scratch());
 	if (s->hooks->sample_ctx)
 		s->hooks->sample_ctx(s, &smp);
@@ -309,8 +310,7 @@ enum step_result step_pick_server(struct stream *s)
 		stream_set_backend(s, s->be);
 	if (s->flags & STREAM_KILLED)
 		return give_up(s, 'K', 'Q');
-	if (!(s->flags & STREAM_PERSIST_RAN) && persist_has_rules(s->be))
-		run_persist_rules(s);
+	upstream_persist_rules(s);
 	return s->queued ? leave_queue_by_state(s) : choose_server(s);
 }
 

@@ -61,6 +61,10 @@ step_connect_server(struct stream *s); /* STEP_NEXT: s->up is established (or re
 /* Where s->srv is reached: its address; 0.0.0.0 is the address that the client asked for; a port without a number is relative to
  * the client's. */
 void stream_server_addr(struct stream *s, struct addr *to);
+/* use-server, force-persist, ignore-persist, once per stream: before cookies and stick tables; step_pick_server does it when
+ * nobody has. */
+void upstream_persist_rules(struct stream *s);
+
 /* The stream needs no server any more: gives the slot back, wakes the next in the queue. */
 void upstream_release_slot(struct stream *s);
 /* Closes s->up (if any) and detaches it. */
