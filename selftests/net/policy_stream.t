@@ -45,6 +45,21 @@ backend web
     http-request set-timeout server req.hdr(x-ms) if {{ path /slowhdr }}
     http-request set-timeout tunnel 2s if {{ path /never }}
     server s 127.0.0.1:{web}
+frontend m
+    mode tcp
+    bind 127.0.0.1:@m@
+    log-format "m %[var(sess.a)] %[var(sess.b)] %[var(sess.c)]"
+    tcp-request connection set-var(sess.a) int(1) if {{ src 127.0.0.9 }}
+    tcp-request connection set-var(sess.a) int(2) if {{ src 127.0.0.2 }}
+    tcp-request connection set-var(sess.b) int(3) if {{ src 127.0.0.2 }} {{ var(sess.a) eq 2 }}
+    tcp-request connection set-var(sess.a) int(4) if {{ var(sess.b) eq 3 }}
+    tcp-request connection set-var(sess.c) int(5) unless {{ src 127.0.0.2 127.0.0.3 }}
+    tcp-request connection reject if {{ src 127.0.0.4 }}
+    tcp-request connection set-var(sess.a) int(6) if {{ var(sess.c) eq 5 }} {{ src 127.0.0.5 }}
+    tcp-request connection accept if {{ src 127.0.0.3 }}
+    tcp-request connection set-var(sess.b) int(7) if {{ src_port gt 0 }}
+    tcp-request connection set-var(sess.c) var(sess.b),add(1) if {{ src 127.0.0.5 }} || {{ dst_port 1 }}
+    default_backend tb
 frontend t
     mode tcp
     bind 127.0.0.1:@t@
@@ -170,6 +185,24 @@ def _():
         c.close()
         wait_for(lambda: "t " in p.log()[before:], 5, "the line")
         equal(p.log()[before:].splitlines(), ["t -- c=ab"], p.label)
+
+
+@cases("a run of connection rules, asked together up to the first that holds: {0}", [(f"127.0.0.{i}",) for i in (1, 2, 3, 4, 5, 9)])
+def _(src):
+    got = []
+    for p in both:
+        before = len(p.log())
+        try:
+            c = Conn(p.at("m"), src=src)
+            c.send(b"x")
+            c.recv_until(b"\n", eof_ok=True)
+            c.close()
+        except ConnectionError:
+            pass        # rejected
+        if src != "127.0.0.4":
+            wait_for(lambda: "m " in p.log()[before:], 5, "the line")
+        got.append(p.log()[before:])
+    equal(got[0], got[1], "log lines of lbd, haproxy")
 
 
 @cases("pause: {0}", [("/pause",), ("/pause2",), ("/pauseres",)])

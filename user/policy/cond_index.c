@@ -18,6 +18,7 @@ struct group {
 	struct key_table *keys[MATCH_VERSION + 1][2];
 	struct net_table *nets;
 	struct key_table *ints;
+	bool texts; /* some of @keys are of text: making one of a number or address costs */
 };
 
 struct cond_index {
@@ -122,6 +123,7 @@ static struct key_table *table_of(struct cond_index *ix, struct group *g, enum m
 
 	if (!*t)
 		*t = key_table_for(ix->arena, kind, icase);
+	g->texts |= kind != MATCH_BIN;
 	return *t;
 }
 
@@ -352,7 +354,8 @@ static bool search(const struct group *g, const struct smp_ctx *ctx, struct cand
 	     got = expr_eval_next(g->expr, ctx, SMP_ANY, &s)) {
 		if (s.flags & SMP_F_MAY_CHANGE)
 			return false;
-		search_as(g, SMP_STR, &s, ctx, c);
+		if (g->texts)
+			search_as(g, SMP_STR, &s, ctx, c);
 		if (g->keys[MATCH_BIN][0])
 			search_as(g, SMP_BIN, &s, ctx, c);
 		if (g->nets)

@@ -193,7 +193,7 @@ int rule_parse(struct cfg_line *l, int k, unsigned int set, unsigned int where)
 
 /* ---- when everything is read ---- */
 
-/* Rules that end the set when they match change nothing before: a run of them is one question. */
+/* Rules whose conditions are asked together. */
 struct rule_run {
 	struct cond_index *index;
 	int n;
@@ -205,15 +205,40 @@ struct rule_program {
 	int n;
 };
 
-#define RUN_LEAST 4
+#define RUN_LEAST   4
+#define MIXED_LEAST 8
 
-static void find_runs(struct rule_program *p, struct arena *a)
+/* Does the index of conditions pay when none of them holds, which is the rule for connections? */
+static bool may_mix(unsigned int set)
+{
+	return set & (RULESET_TCP_CONN | RULESET_TCP_SESS | RULESET_TCP_CONTENT);
+}
+
+/*
+ * Rules that end the set are one question as often as they are asked. Others are asked together up to the first that
+ * holds, and one by one behind it, because it may have changed what they look at.
+ */
+static int run_length(const struct rule_program *p, int from, unsigned int set)
+{
+	int finals = 0, mixed = 0;
+
+	while (from + finals < p->n && p->rules[from + finals]->action->final)
+		finals++;
+	while (may_mix(set) && from + mixed < p->n && p->rules[from + mixed]->cond)
+		mixed++;
+	if (mixed >= MIXED_LEAST && mixed > finals)
+		return mixed;
+	return finals;
+}
+
+static void find_runs(struct rule_program *p, struct arena *a, unsigned int set)
 {
 	struct cond **conds = arena_alloc(a, sizeof(*conds) * (p->n + 1));
 
 	for (int i = 0, n; i < p->n; i += n ? n : 1) {
-		for (n = 0; i + n < p->n && p->rules[i + n]->action->final; n++)
-			conds[n] = p->rules[i + n]->cond;
+		n = run_length(p, i, set);
+		for (int k = 0; k < n; k++)
+			conds[k] = p->rules[i + k]->cond;
 		if (n < RUN_LEAST)
 			continue;
 		p->runs[i] = (struct rule_run){ cond_index_build(a, conds, n), n };
@@ -231,7 +256,7 @@ void rule_set_compile(struct rule_set *rs, struct arena *a)
 		r->index = p->n;
 		p->rules[p->n++] = r;
 	}
-	find_runs(p, a);
+	find_runs(p, a, rs->set);
 	rs->program = p;
 }
 
