@@ -10,6 +10,7 @@
 #include "log/log.h"
 #include "loop/thread.h"
 #include "process/start.h"
+#include "stick/peers.h"
 #include "stream/session.h"
 #include "stream/process_rate.h"
 #include "stream/splice.h"
@@ -97,6 +98,16 @@ static uint64_t fd_limit(void)
 static void write_zero(struct strbuf *o)
 {
 	strbuf_addc(o, '0');
+}
+
+static void write_activepeers(struct strbuf *o)
+{
+	strbuf_add_u64(o, peers_count(true));
+}
+
+static void write_connectedpeers(struct strbuf *o)
+{
+	strbuf_add_u64(o, peers_count(false));
 }
 
 /* ---- TLS ---- */
@@ -540,9 +551,9 @@ static const struct info_field fields[] = {
 	  "Current number of unstoppable jobs on the current worker process (master connections)" },
 	{ "Listeners", "MGP", "u32", write_listeners,
 	  "Current number of active listeners on the current worker process" },
-	{ "ActivePeers", "MGP", "u32", write_zero,
+	{ "ActivePeers", "MGP", "u32", write_activepeers,
 	  "Current number of verified active peers connections on the current worker process" },
-	{ "ConnectedPeers", "MGP", "u32", write_zero,
+	{ "ConnectedPeers", "MGP", "u32", write_connectedpeers,
 	  "Current number of peers having passed the connection step on the current worker "
 	  "process" },
 	{ "DroppedLogs", "MGP", "u32", write_droppedlogs,

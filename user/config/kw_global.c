@@ -2,6 +2,8 @@
 /*
  * The global section: limits, identity, process. Control thread, before the workers start.
  */
+#include <stdlib.h>
+
 #include <grp.h>
 #include <pwd.h>
 #include <stddef.h>
@@ -50,11 +52,24 @@ static int parse_number(struct cfg_line *l, size_t offset, int64_t min, int64_t 
 
 TEXT(parse_chroot, chroot, "chroot <directory>")
 TEXT(parse_pidfile, pidfile, "pidfile <file>")
-TEXT(parse_localpeer, localpeer, "localpeer <name>")
 NUMBER(parse_nbthread, nbthread, 1, MAX_WORKERS, "nbthread <number>")
 NUMBER(parse_ulimit_n, ulimit_n, 1, INT32_MAX, "ulimit-n <number>")
 NUMBER(parse_uid, uid, 0, INT32_MAX, "uid <number>")
 NUMBER(parse_gid, gid, 0, INT32_MAX, "gid <number>")
+
+/* Sections that use it must stand below; the command line wins. */
+static int parse_localpeer(struct cfg_line *l)
+{
+	if (cfg_want_args(l, 1, 1, "localpeer <name>"))
+		return -1;
+	if (option_localpeer) {
+		cfg_warn(l, 0, "'localpeer' is ignored: -L says '%s'", option_localpeer);
+		return 0;
+	}
+	global_of(l)->localpeer = cfg_arg(l, 0);
+	setenv("HAPROXY_LOCALPEER", cfg_arg(l, 0), 1);
+	return 0;
+}
 
 static int parse_maxconn(struct cfg_line *l)
 {

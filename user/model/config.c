@@ -10,6 +10,7 @@
 #include "model/proxy.h"
 
 struct config *config;
+const char *option_localpeer;
 
 struct config *config_new(struct diag *d)
 {

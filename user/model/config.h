@@ -76,6 +76,8 @@ struct config {
 	struct diag *diag;                          /* while it is read */
 };
 
+/* -L: this peer's name, which `localpeer` does not change; NULL: not given. */
+extern const char *option_localpeer;
 /* The configuration of this process; set once by the start sequence. */
 extern struct config *config;
 

@@ -139,6 +139,7 @@ static void set_environment(const struct args *a)
 	gethostname(host, sizeof(host) - 1);
 	for (int i = 0; i < a->nfiles; i++)
 		strbuf_addf(&files, "%s%s", i ? ";" : "", a->files[i]);
+	option_localpeer = a->localpeer;
 	setenv("HAPROXY_LOCALPEER", a->localpeer ? a->localpeer : host, a->localpeer != NULL);
 	setenv("HAPROXY_CFGFILES", strbuf_z(&files), 1);
 	setenv("HAPROXY_STARTUP_VERSION", LANGUAGE_VERSION, 1);

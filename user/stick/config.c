@@ -221,6 +221,7 @@ static const struct cfg_keyword keywords[] = {
 
 void stick_init(void)
 {
+	peers_conf_register(); /* its checks come first: tables belong to sections */
 	ext_register(EXT_PROXY, &stick_ext);
 	cfg_register_keywords(keywords, ARRAY_SIZE(keywords));
 	cfg_register_checks(checks, ARRAY_SIZE(checks));
@@ -232,4 +233,5 @@ void stick_init(void)
 	stick_action_register();
 	sticking_register();
 	stick_cli_register();
+	peers_show_register();
 }

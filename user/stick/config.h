@@ -39,5 +39,7 @@ void stick_conv_register(void);
 void stick_action_register(void);
 void sticking_register(void);
 void stick_cli_register(void);
+void peers_conf_register(void);
+void peers_show_register(void);
 
 #endif
