@@ -3,6 +3,8 @@
  * stats_conf.c - the configuration words of the statistics page ("stats enable", "stats uri" ...). Each of them turns
  * the page on for its section, as in HAProxy. Not for: stats sockets (user/admin/socket.c). Control thread.
  */
+#include "policy/acl.h"
+#include "policy/sample.h"
 #include "stats_page.h"
 
 #include <stdlib.h>
@@ -146,6 +148,28 @@ static int parse_desc(struct cfg_line *l)
 	return 0;
 }
 
+static int parse_admin(struct cfg_line *l)
+{
+	struct stats_page *p = part(l);
+	struct cond **more, *cond;
+	size_t n = 0;
+
+	if (strcmp(cfg_arg(l, 0), "if") && strcmp(cfg_arg(l, 0), "unless"))
+		return cfg_error(l, cfg_argc(l) ? l->first_arg : l->nwords - 1,
+				 "a condition is needed here: stats admin {if|unless} <condition>");
+	cond = cond_parse(l, l->first_arg, SMP_WHERE_HTTP_REQ);
+	if (!cond)
+		return -1;
+	while (p->admin && p->admin[n])
+		n++;
+	more = arena_zalloc(l->arena, sizeof(*more) * (n + 2));
+	if (n)
+		memcpy(more, p->admin, sizeof(*more) * n);
+	more[n] = cond;
+	p->admin = more;
+	return 0;
+}
+
 #define ROW(name, fn, usage, help)                                                     \
 	{                                                                              \
 		name, CFG_ANY_PROXY, fn, KERNEL_HTTP, NULL, usage, help, CFG_HTTP_ONLY \
@@ -169,6 +193,9 @@ static const struct cfg_keyword keywords[] = {
 	ROW("stats show-legends", parse_legends, "stats show-legends",
 	    "Shows addresses, cookies and algorithms too."),
 	ROW("stats show-node", parse_node, "stats show-node [<name>]", "Shows the node's name."),
+	{ "stats admin", CFG_LISTEN, parse_admin, KERNEL_HTTP, NULL,
+	  "stats admin {if|unless} <condition>",
+	  "The page lets change servers when the condition holds.", CFG_HTTP_ONLY },
 	ROW("stats show-desc", parse_desc, "stats show-desc [<text>]", "Shows a description."),
 };
 

@@ -295,6 +295,11 @@ static void group_heads(struct strbuf *o)
 	}
 }
 
+static bool has_form(const struct proxy *px, const struct stats_view *v)
+{
+	return v->admin && (px->caps & PX_BACKEND) && !list_empty(&px->servers);
+}
+
 void stats_html_section(struct strbuf *o, const struct proxy *px, const struct stats_view *v)
 {
 	strbuf_adds(o, "<h2 id=\"");
@@ -307,7 +312,12 @@ void stats_html_section(struct strbuf *o, const struct proxy *px, const struct s
 		add_html(o, px->description);
 		strbuf_adds(o, "</small>");
 	}
-	strbuf_adds(o, "</h2><div class=\"t\"><table><thead><tr class=\"g\"><th></th>");
+	strbuf_adds(o, "</h2>");
+	if (has_form(px, v))
+		strbuf_addf(
+			o, "<form method=\"post\"><input type=\"hidden\" name=\"b\" value=\"#%u\">",
+			px->uuid);
+	strbuf_adds(o, "<div class=\"t\"><table><thead><tr class=\"g\"><th></th>");
 	group_heads(o);
 	strbuf_adds(o, "</tr><tr><th></th>");
 	for (size_t i = 0; i < ARRAY_SIZE(columns); i++)
@@ -317,9 +327,11 @@ void stats_html_section(struct strbuf *o, const struct proxy *px, const struct s
 	strbuf_adds(o, "</tr></thead><tbody>");
 }
 
-void stats_html_section_end(struct strbuf *o)
+void stats_html_section_end(struct strbuf *o, const struct proxy *px, const struct stats_view *v)
 {
 	strbuf_adds(o, "</tbody></table></div>");
+	if (has_form(px, v))
+		stats_admin_form(o);
 }
 
 /* ---- cells ---- */
@@ -407,11 +419,16 @@ static void number_cell(struct strbuf *o, const char *value, enum show show)
 	strbuf_adds(o, "</td>");
 }
 
-static void name_cell(struct strbuf *o, const struct stat_obj *s)
+static void name_cell(struct strbuf *o, const struct stat_obj *s, const struct stats_view *v)
 {
 	struct strbuf addr = STRBUF_INIT;
 
 	strbuf_adds(o, "<td>");
+	if (s->type == STAT_SRV && v->admin) {
+		strbuf_adds(o, "<input type=\"checkbox\" name=\"s\" value=\"");
+		add_html(o, s->srv->name);
+		strbuf_adds(o, "\"> ");
+	}
 	if (s->type == STAT_SRV)
 		add_html(o, s->srv->name);
 	else
@@ -439,7 +456,7 @@ void stats_html_row(struct strbuf *o, const struct stat_obj *s, const struct sta
 	struct strbuf value = STRBUF_INIT;
 
 	strbuf_addf(o, "<tr class=\"%s\">", css[s->type]);
-	name_cell(o, s);
+	name_cell(o, s, v);
 	for (size_t i = 0; i < ARRAY_SIZE(columns); i++) {
 		strbuf_reset(&value);
 		core_column_write(&value, sources[i], s);

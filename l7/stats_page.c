@@ -10,6 +10,8 @@
 
 #include "http/reply.h"
 #include "log/log.h"
+#include "policy/acl.h"
+#include "http/body.h"
 
 enum page_form { PAGE_HTML, PAGE_CSV, PAGE_JSON };
 enum page_stage { STAGE_HEAD, STAGE_ROWS, STAGE_FOOT, STAGE_END };
@@ -60,7 +62,7 @@ static void page_row(struct page *p, const struct stat_obj *o)
 	}
 	if (o->px != p->section) {
 		if (p->section)
-			stats_html_section_end(&p->text);
+			stats_html_section_end(&p->text, p->section, &p->view);
 		stats_html_section(&p->text, o->px, &p->view);
 		p->section = o->px;
 	}
@@ -100,7 +102,7 @@ static void page_step(struct page *p)
 	case STAGE_FOOT:
 		if (p->form == PAGE_HTML) {
 			if (p->section)
-				stats_html_section_end(&p->text);
+				stats_html_section_end(&p->text, p->section, &p->view);
 			stats_html_foot(&p->text, &p->view);
 		}
 		if (p->form == PAGE_JSON)
@@ -232,6 +234,65 @@ static struct slice target_of(const struct http_txn *t)
 					  : slice_from(target, (size_t)slice_chr(target, '/'));
 }
 
+/* ---- changes (stats admin) ---- */
+
+static bool is_admin(struct http_txn *t, const struct stats_page *c)
+{
+	struct smp_ctx ctx;
+
+	if (!c->admin)
+		return false;
+	http_txn_smp_ctx(t, &ctx, false);
+	for (struct cond *const *a = c->admin; *a; a++)
+		if (cond_eval(*a, &ctx) == ACL_YES)
+			return true;
+	return false;
+}
+
+struct change_scope {
+	const struct stats_page *page;
+	const struct proxy *own;
+};
+
+static bool may_change(void *arg, const struct proxy *px)
+{
+	const struct change_scope *sc = arg;
+
+	for (int i = 0; i < sc->page->nscope; i++)
+		if (strcmp(sc->page->scope[i], px->name) == 0 ||
+		    (strcmp(sc->page->scope[i], ".") == 0 && px == sc->own))
+			return true;
+	return sc->page->nscope == 0;
+}
+
+/* The form has arrived as far as it fits into a queue; HAProxy says EXCD for one that does not. */
+static const char *change(struct http_txn *t, struct proxy *px)
+{
+	struct change_scope sc = { stats_page_of(px), px };
+	struct iovec iov[BODY_PARTS];
+	char *form, *end;
+	int n;
+
+	if (!t->req.body.eom)
+		return "EXCD";
+	form = end = arena_alloc(&t->arena, (size_t)t->req.body.queued + 1);
+	n = body_iov(&t->req.body, iov, BODY_PARTS, t->req.body.queued);
+	for (int i = 0; i < n; i++) {
+		memcpy(end, iov[i].iov_base, iov[i].iov_len);
+		end += iov[i].iov_len;
+	}
+	*end = 0;
+	return stats_admin_apply(form, may_change, &sc);
+}
+
+static bool wants_body(struct http_txn *t, struct proxy *px)
+{
+	const struct stats_page *c = stats_page_of(px);
+
+	return c->admin && t->req.method == METH_POST &&
+	       slice_has_prefix(target_of(t), slice_z(c->uri));
+}
+
 static bool serve(struct http_txn *t, struct proxy *px)
 {
 	struct stats_page *c = stats_page_of(px);
@@ -247,11 +308,17 @@ static bool serve(struct http_txn *t, struct proxy *px)
 	if (t->s.sess->fe->fe_count)
 		count_add(&t->s.sess->fe->fe_count[this_loop->tid].intercepted_req, 1);
 	if (t->req.method != METH_GET && t->req.method != METH_HEAD) {
-		/* changes are made on a stats socket; HAProxy answers a POST that it does not take like this */
-		http_reply_redirect(t, 303, slice_z(arena_printf(&t->arena, "%s;st=DENY", c->uri)));
+		/* HAProxy answers a POST that it does not take with DENY */
+		const char *result =
+			t->req.method == METH_POST && is_admin(t, c) ? change(t, px) : "DENY";
+
+		http_reply_redirect(t, 303,
+				    slice_z(arena_printf(&t->arena, "%s;st=%s", c->uri, result)));
 		return true;
 	}
 	p = page_new(t, px, target);
+	if (p)
+		p->view.admin = is_admin(t, c);
 	if (p)
 		answer(t, p);
 	else
@@ -259,7 +326,7 @@ static bool serve(struct http_txn *t, struct proxy *px)
 	return true;
 }
 
-static const struct http_service service = { "stats", serve, "the statistics page" };
+static const struct http_service service = { "stats", serve, "the statistics page", wants_body };
 
 /* ---- log: the server's name is <STATS> ---- */
 

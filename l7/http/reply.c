@@ -29,6 +29,14 @@ bool http_service_serve(struct http_txn *t, struct proxy *px)
 	return false;
 }
 
+bool http_service_wants_body(struct http_txn *t, struct proxy *px)
+{
+	for (int i = 0; i < n_services; i++)
+		if (services[i]->wants_body && services[i]->wants_body(t, px))
+			return true;
+	return false;
+}
+
 /* ---- building ---- */
 
 void http_reply_start(struct http_txn *t, unsigned int status, const char *reason)

@@ -33,6 +33,8 @@ struct http_service {
 	/* Does this request ask for it? If so it answers with http_reply_*() and returns true. */
 	bool (*serve)(struct http_txn *t, struct proxy *px);
 	const char *help;
+	/* Must the request's body be there (as far as it fits into the queue) before it is served? NULL: no. */
+	bool (*wants_body)(struct http_txn *t, struct proxy *px);
 };
 void http_service_register(const struct http_service *row);
 

@@ -8,5 +8,6 @@
 #include "http/txn.h"
 
 bool http_service_serve(struct http_txn *t, struct proxy *px);
+bool http_service_wants_body(struct http_txn *t, struct proxy *px);
 
 #endif

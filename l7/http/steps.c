@@ -203,6 +203,32 @@ enum step_result http_run_rules(struct http_txn *t, struct proxy *px, unsigned i
 	return STEP_NEXT;
 }
 
+/* A page of our own may need the request's body, at most what a queue takes. */
+static enum step_result page_body(struct http_txn *t, struct proxy *px)
+{
+	uint32_t client_ms = t->s.sess->fe->timeout.client;
+
+	while (http_service_wants_body(t, px) && t->req.state == MSG_BODY &&
+	       !body_full(&t->req.body)) {
+		bool expired = t->s.flags & STREAM_EXPIRED;
+		uint64_t before = t->req.body.produced;
+		enum http_io io = t->client->pull(t);
+
+		if (io == IO_OK && (t->req.state != MSG_BODY || t->req.body.produced != before))
+			continue;
+		switch (io) {
+		case IO_OK:
+		case IO_WAIT:
+			if (expired)
+				return http_fail(t, 'c', 'D', 408);
+			return http_wait(t, WAIT_CLIENT_DATA, client_ms, 0);
+		default:
+			return http_fail(t, 'C', 'D', 400);
+		}
+	}
+	return STEP_NEXT;
+}
+
 /* Rules that look at bytes come first, as the manual orders them; then http-request rules; then pages of our own. */
 static enum step_result request_rules(struct http_txn *t, struct proxy *px)
 {
@@ -216,6 +242,10 @@ static enum step_result request_rules(struct http_txn *t, struct proxy *px)
 		if (r != STEP_NEXT)
 			return r;
 	}
+	t->rule_phase = ARRAY_SIZE(sets); /* they are over, should the body have to be waited for */
+	r = page_body(t, px);
+	if (r != STEP_NEXT)
+		return r;
 	t->rule_phase = 0;
 	if (http_service_serve(t, px)) {
 		stream_set_term(&t->s, 'L', 'R');
