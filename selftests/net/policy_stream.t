@@ -51,11 +51,11 @@ frontend m
     log-format "m %[var(sess.a)] %[var(sess.b)] %[var(sess.c)]"
     tcp-request connection set-var(sess.a) int(1) if {{ src 127.0.0.9 }}
     tcp-request connection set-var(sess.a) int(2) if {{ src 127.0.0.2 }}
-    tcp-request connection set-var(sess.b) int(3) if {{ src 127.0.0.2 }} {{ var(sess.a) eq 2 }}
-    tcp-request connection set-var(sess.a) int(4) if {{ var(sess.b) eq 3 }}
+    tcp-request connection set-var(sess.b) int(3) if {{ src 127.0.0.2 }} {{ var(sess.a) -m int eq 2 }}
+    tcp-request connection set-var(sess.a) int(4) if {{ var(sess.b) -m int eq 3 }}
     tcp-request connection set-var(sess.c) int(5) unless {{ src 127.0.0.2 127.0.0.3 }}
     tcp-request connection reject if {{ src 127.0.0.4 }}
-    tcp-request connection set-var(sess.a) int(6) if {{ var(sess.c) eq 5 }} {{ src 127.0.0.5 }}
+    tcp-request connection set-var(sess.a) int(6) if {{ var(sess.c) -m int eq 5 }} {{ src 127.0.0.5 }}
     tcp-request connection accept if {{ src 127.0.0.3 }}
     tcp-request connection set-var(sess.b) int(7) if {{ src_port gt 0 }}
     tcp-request connection set-var(sess.c) var(sess.b),add(1) if {{ src 127.0.0.5 }} || {{ dst_port 1 }}
