@@ -167,8 +167,21 @@ enum {
 };
 
 /* kernel-internal: offsets are relocated */
+struct list_head {
+	struct list_head *next, *prev;
+};
+
 struct sock {
 	int sk_sndbuf;
+	void *sk_user_data;
+} __attribute__((preserve_access_index));
+
+struct sk_psock {
+	struct list_head ingress_msg;
+} __attribute__((preserve_access_index));
+
+struct sk_msg {
+	struct sock *sk_redir;
 } __attribute__((preserve_access_index));
 
 struct inet_sock {

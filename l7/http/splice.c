@@ -39,6 +39,8 @@ static bool allowed(struct http_txn *t, enum http_direction dir, const struct en
 {
 	bool tunnel = t->flags & TXN_TUNNEL;
 
+	if (t->s.up->conn.flags & CONN_SHORT_READS)
+		return false;
 	if (t->client != &h1_client_codec || e->m->state != MSG_BODY || !body_empty(&e->m->body) ||
 	    !head_is_out(&e->to->out) || !list_empty(&e->m->stages) || !e->in->xprt->raw ||
 	    !e->out->xprt->raw || e->to->out.done)

@@ -7,6 +7,7 @@
 #include "process/start.h"
 #include "stream/direct.h"
 #include "stream/ends.h"
+#include "stream/bypass.h"
 #include "stream/init.h"
 #include "stream/listener.h"
 #include "stream/process_rate.h"
@@ -73,4 +74,5 @@ void stream_module_init(void)
 	stream_keywords_init();
 	start_register(&hooks);
 	sockmap_init();
+	bypass_init();
 }

@@ -10,6 +10,7 @@
 #include "lbdmap/sockmap.h"
 #include "loop/thread.h"
 #include "process/start.h"
+#include "stream/bypass.h"
 #include "stream/splice.h"
 #include <stdlib.h>
 
@@ -217,6 +218,7 @@ static enum cli_result show_splice(struct cli_request *r)
 	for (int i = 0; i < SOCKMAP_FALLBACKS; i++)
 		strbuf_addf(r->out, "sockmap_%s: %llu\n", sockmap_reasons[i].name,
 			    (unsigned long long)atomic_load(&sockmap_fallbacks[i]));
+	bypass_show(r->out);
 	return CLI_DONE;
 }
 

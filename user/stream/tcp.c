@@ -338,6 +338,8 @@ static void tcp_start_copy(struct tcp_stream *t)
 
 	if (plan && plan->path == PATH_USER) /* `datapath user`: the daemon reads every byte */
 		no |= PX_O_SPLICE_AUTO;
+	if (server->flags & CONN_SHORT_READS)
+		no |= PX_O_SPLICE_AUTO;
 	relay_init(&t->req, client, server, !(no & (PX_O_SPLICE_AUTO | PX_O_SPLICE_REQ)));
 	relay_init(&t->res, server, client, !(no & (PX_O_SPLICE_AUTO | PX_O_SPLICE_RTR)));
 	relay_allow_sockmap(&t->req);

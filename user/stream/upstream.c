@@ -9,6 +9,7 @@
 #include "policy/sample.h"
 #include "stream/ends.h"
 #include "stream/proxy_send.h"
+#include "stream/bypass.h"
 #include "stream/queue.h"
 #include "stream/tuning.h"
 #include "stream/socket_options.h"
@@ -393,6 +394,8 @@ static int start_connect(struct stream *s, uint64_t key)
 	err = conn_connect(&up->conn, &to, srv->path, &from, &srv->setup, on_server_connecting, up);
 	if (err)
 		return err;
+	if (!srv->path && bypass_takes(&to))
+		up->conn.flags |= CONN_SHORT_READS;
 	if (s->be->options & PX_O_TCP_SRV_KA)
 		socket_keepalive(&up->conn, s->be, false);
 	return 0;

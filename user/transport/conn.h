@@ -29,6 +29,7 @@ enum conn_flag {
 	CONN_SENT = 1 << 11, /* something was written */
 	CONN_NODELAY =
 		1 << 12, /* TCP_NODELAY is set (accepted sockets inherit it from their listener) */
+	CONN_SHORT_READS = 1 << 13, /* a read that does not fill the buffer has not emptied the socket */
 };
 
 struct conn;

@@ -26,7 +26,7 @@ static ssize_t plain_recv(struct conn *c, void *buf, size_t n)
 		r = recv(c->io.fd, buf, n, 0);
 	while (r < 0 && errno == EINTR);
 	if (r > 0) {
-		if ((size_t)r < n && !(c->flags & CONN_RDHUP))
+		if ((size_t)r < n && !(c->flags & (CONN_RDHUP | CONN_SHORT_READS)))
 			c->flags &= ~CONN_CAN_READ;
 		return r;
 	}
