@@ -588,6 +588,8 @@ enum step_result http_step_forward(struct stream *s)
 		return response_broken(t);
 	if (client_left(t))
 		return client_aborted(t, 'D');
+	if (s->sess->fe->options & PX_O_CONTSTATS)
+		stream_count_bytes(s, s->bytes_in, s->bytes_out);
 	over = timed_out(t, 'D');
 	if (over != STEP_WAIT)
 		return over;

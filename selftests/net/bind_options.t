@@ -295,4 +295,45 @@ listen five
     equal(p.stat("one")["status"], "UP", "status")
 
 
+@cases("option contstats: bytes are seen while the connection and the request last: {0.label}", BOTH)
+def _(P):
+    s = EchoServer("s", banner=False)
+
+    def half(c, peer):
+        c.recv(1000)
+        c.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n" + bytes(50000))
+        c.recv(1)
+    h = ScriptServer(half)
+    p = P(HEAD + f"""
+listen on
+    option contstats
+    bind 127.0.0.1:@on@
+    server s 127.0.0.1:{s.port}
+listen off
+    bind 127.0.0.1:@off@
+    server s 127.0.0.1:{s.port}
+listen http
+    mode http
+    option contstats
+    bind 127.0.0.1:@http@
+    server s 127.0.0.1:{h.port}
+""")
+    conns = [Conn(p.at(name)) for name in ("on", "off")]
+    for c in conns:
+        c.send(pattern(50000))
+        equal(c.recv_exact(50000), pattern(50000), "echo")
+    c = Conn(p.at("http"))
+    c.send(b"GET / HTTP/1.1\r\nHost: t\r\n\r\n")
+    c.recv_exact(50000)
+    conns[0].send(b"x")		# haproxy looks at the time when something passes
+    conns[0].recv_exact(1)
+    wait_for(lambda: int(p.stat("on")["bout"]) >= 50000 and int(p.stat("on", "FRONTEND")["bin"]) >= 50000, 8, "bytes of mode tcp")
+    if P is Lbd:
+        wait_for(lambda: int(p.stat("http")["bout"]) >= 50000, 5, "bytes of mode http")
+    equal(p.stat("off")["bout"], "0", "without the option")
+    for x in conns:
+        x.close()
+    wait_for(lambda: p.stat("off")["bout"] == "50000" and p.stat("on")["bout"] == "50001", 5, "each byte is counted once")
+
+
 main()

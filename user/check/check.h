@@ -76,6 +76,8 @@ struct check_conf {
 	struct conn_setup setup; /* transport and handshakes of checks: not always the traffic's */
 	struct check *check;     /* NULL: never checked */
 };
+/* Where @c checks. */
+void check_target(const struct check *c, struct addr *to);
 struct check_conf *check_conf_of(const struct server *s);
 struct tcp_step;
 

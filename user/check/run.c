@@ -13,6 +13,7 @@
 #include "check/tcp_rules.h"
 #include "loop/thread.h"
 #include "process/start.h"
+#include "stream/socks4.h"
 #include "stream/source.h"
 
 #define ANSWER_MAX 65536
@@ -238,7 +239,7 @@ static void on_deadline(struct check *c)
 	fail(c, st, NULL);
 }
 
-static void target_of(const struct check *c, struct addr *to)
+void check_target(const struct check *c, struct addr *to)
 {
 	const struct server *s = c->srv;
 
@@ -263,7 +264,9 @@ static void open_conn(struct check *c)
 	int err;
 
 	c->eof = c->asked = false;
-	target_of(c, &to);
+	check_target(c, &to);
+	if (socks4_proxy_of(s, true))
+		to = *socks4_proxy_of(s, true);
 	err = source_for_check(s, &from);
 	/* who speaks first, or only connects, need not acknowledge the server's SYN at once: a check that only connects is then
 	 * over before the server's program sees it */

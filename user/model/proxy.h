@@ -35,6 +35,7 @@ enum {
 	PX_O_LOG_SEPARATE_ERRORS = 1 << 18,
 	PX_O_DONTLOG_NORMAL = 1 << 19,
 	PX_O_PREFER_LAST = 1 << 30,
+	PX_O_CONTSTATS = 1 << 21,
 };
 
 struct proxy_timeouts { /* ms; 0: infinite (never armed) */

@@ -15,6 +15,7 @@
 #include "stream/proxy_send.h"
 #include "stream/session.h"
 #include "stream/socket_options.h"
+#include "stream/socks4.h"
 #include "stream/source.h"
 #include "stream/sockmap.h"
 #include "stream/splice.h"
@@ -70,6 +71,7 @@ void stream_module_init(void)
 	socket_options_init();
 	proxy_accept_init();
 	proxy_send_init();
+	socks4_init();
 	proxy_tls_init();
 	stream_keywords_init();
 	start_register(&hooks);

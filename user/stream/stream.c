@@ -146,7 +146,12 @@ void stream_set_backend(struct stream *s, struct proxy *be)
 void stream_count_bytes(struct stream *s, uint64_t in, uint64_t out)
 {
 	struct fe_counters *fe = &s->sess->fe->fe_count[this_loop->tid];
+	uint64_t total_in = in, total_out = out;
 
+	in -= s->counted_in;
+	out -= s->counted_out;
+	s->counted_in = total_in;
+	s->counted_out = total_out;
 	if (s->t.request ||
 	    s->sess->fe->mode == MODE_TCP) /* what became no request does not count */
 		stick_note_bytes(s, in, out);

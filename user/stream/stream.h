@@ -68,7 +68,8 @@ struct stream {
 	struct timer timer; /* the one that is next; protocols re-arm it */
 	struct stream_times t;
 	int64_t start_wall_us;
-	uint64_t bytes_in, bytes_out; /* client->server, server->client */
+	uint64_t bytes_in, bytes_out;     /* client->server, server->client */
+	uint64_t counted_in, counted_out; /* of them: in the counters already */
 	struct upstream *up; /* connection to the server, stream/upstream.h; NULL when none */
 	struct queue_entry *queued; /* waiting in a queue (stream/queue.h) */
 	const struct upstream_hooks *hooks;
@@ -113,7 +114,8 @@ void stream_release(struct stream *s);
 /* The end step calls it, after logging: gives back slot and queue place, closes the server side, ends the counting, unlinks.
  * The memory is the protocol's. */
 void stream_fini(struct stream *s);
-/* Adds bytes to the counters of frontend, backend and server; tcp at the end of the stream, http once per exchange. */
+/* Brings the counters of frontend, backend and server up to these totals of the stream: at its end, with `option contstats` also
+ * while it runs. */
 void stream_count_bytes(struct stream *s, uint64_t in, uint64_t out);
 /* Adds the queue, connect, response and total times to the averages of backend and server; before the end of the stream. */
 void stream_count_times(struct stream *s);

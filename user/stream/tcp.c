@@ -443,6 +443,8 @@ static enum step_result tcp_copy(struct stream *s)
 	if (t->req.ended && t->res.ended)
 		return STEP_END;
 	tcp_arm(t);
+	if (s->sess->fe->options & PX_O_CONTSTATS)
+		stream_count_bytes(s, t->req.read, t->res.read);
 	if (again)
 		stream_wake(s);
 	tcp_wait_reasons(t);

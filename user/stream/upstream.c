@@ -13,6 +13,7 @@
 #include "stream/queue.h"
 #include "stream/tuning.h"
 #include "stream/socket_options.h"
+#include "stream/socks4.h"
 #include "stream/source.h"
 #include "stream/upstream_pool.h"
 #include "stream/upstream_sni.h"
@@ -391,6 +392,8 @@ static int start_connect(struct stream *s, uint64_t key)
 	if (err)
 		return err;
 	up->source_port = source_port_of(srv, &from);
+	if (socks4_proxy_of(srv, false))
+		to = *socks4_proxy_of(srv, false);
 	err = conn_connect(&up->conn, &to, srv->path, &from, &srv->setup, on_server_connecting, up);
 	if (err)
 		return err;
