@@ -310,12 +310,12 @@ backend b
     import re
     for s in ("v1", "v2", "only", "addr"):
         p.wait_status("b", s, "UP")
-    wait_for(lambda: got and own and (plain or P is Haproxy) and forced, 5, "checks have come")
+    wait_for(lambda: len(got) > 1 and own and forced, 5, "checks have come")
     true(re.fullmatch(rb"PROXY TCP4 127.0.0.1 127.0.0.1 \d+ \d+\r\n", got[0]), f"version 1: {got[0]}")
     true(re.fullmatch(rb"PROXY TCP4 127.0.0.1 127.0.0.1 \d+ \d+\r\n", forced[0]), f"check-send-proxy: {forced[0]}")
     equal(own[0], SIG + b"\x20\x00\x00\x0f\x03\x00\x04\x88\x9d\xa1\xdf\x20\x00\x05\0\0\0\0\0", "version 2")
-    if P is Lbd:
-        equal(plain[0], b"", "a check with an address of its own")
+    if P is Lbd:		# it may end before the server has accepted it
+        equal([x for x in plain if x], [], "a check with an address of its own")
 
 
 @cases("a chain: client, {0.label}, {1.label}", [(Lbd, Haproxy), (Haproxy, Lbd), (Lbd, Lbd)])
