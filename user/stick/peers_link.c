@@ -343,12 +343,40 @@ static int listen_at(struct peers *p, const struct addr *a, const struct bind_co
 	return 0;
 }
 
+/* Workers have changed something. */
+static void on_wake(struct message *m)
+{
+	struct peers *p = container_of(m, struct peers, wake);
+	struct peer_link *l;
+
+	atomic_store(&p->woken, false);
+	for (uint32_t i = 0; i < p->ntables; i++)
+		atomic_store(&p->tables[i]->updates->told, false);
+	list_for_each_entry(l, &p->links, node)
+		if (l->state == PEER_ESTABLISHED)
+			task_wake(&control_loop, &l->task);
+}
+
+static void tell(void *ctx)
+{
+	struct peers *p = ctx;
+
+	if (!atomic_exchange(&p->woken, true))
+		loop_post(&control_loop, &p->wake);
+}
+
 static int open_section(struct peers *p, struct diag *d)
 {
 	struct bind_conf *b;
 	struct bind_address *x;
 	int rc = 0;
 
+	/* before the workers run */
+	p->wake.on_arrive = on_wake;
+	for (uint32_t i = 0; i < p->ntables; i++) {
+		p->tables[i]->updates->ctx = p;
+		p->tables[i]->updates->tell = tell;
+	}
 	list_for_each_entry(b, &p->px->binds, node)
 		list_for_each_entry(x, &b->addresses, node)
 			rc |= listen_at(p, &x->addr, b, d);
@@ -376,28 +404,6 @@ static void on_tick(struct timer *t)
 	timer_set(&control_loop, &p->tick, control_loop.now_ms + TICK_MS);
 }
 
-/* Workers have changed something. */
-static void on_wake(struct message *m)
-{
-	struct peers *p = container_of(m, struct peers, wake);
-	struct peer_link *l;
-
-	atomic_store(&p->woken, false);
-	for (uint32_t i = 0; i < p->ntables; i++)
-		atomic_store(&p->tables[i]->updates->told, false);
-	list_for_each_entry(l, &p->links, node)
-		if (l->state == PEER_ESTABLISHED)
-			task_wake(&control_loop, &l->task);
-}
-
-static void tell(void *ctx)
-{
-	struct peers *p = ctx;
-
-	if (!atomic_exchange(&p->woken, true))
-		loop_post(&control_loop, &p->wake);
-}
-
 static void start_section(struct peers *p)
 {
 	struct peers_listener *pl;
@@ -407,11 +413,6 @@ static void start_section(struct peers *p)
 	p->phase_until_ms = control_loop.now_ms + 5000;
 	timer_init(&p->tick, on_tick);
 	timer_set(&control_loop, &p->tick, control_loop.now_ms + TICK_MS);
-	p->wake.on_arrive = on_wake;
-	for (uint32_t i = 0; i < p->ntables; i++) {
-		p->tables[i]->updates->ctx = p;
-		p->tables[i]->updates->tell = tell;
-	}
 	list_for_each_entry(pl, &p->listening, node)
 		loop_io_add(&control_loop, &pl->io, EPOLLIN);
 	list_for_each_entry(peer, &p->list, node) {

@@ -15,6 +15,7 @@
 #define SHARD_ROOM   1024 /* entries for which a table gets one more shard */
 #define BUCKETS_MIN  16
 #define EXPIRE_BATCH 512 /* entries removed under one lock */
+#define EXPIRE_TURNS 64  /* of one shard in a row */
 
 struct stick_shard {
 	pthread_mutex_t lock;
@@ -165,8 +166,8 @@ static bool expired(const struct stick_table *t, const struct stick_entry *e, ui
 	return t->expire_ms && e->due_ms <= now_ms;
 }
 
-/* Oldest first. What is in use goes to the other end: its life begins anew when it is let go. */
-static void shard_expire(struct stick_table *t, struct stick_shard *sh, uint64_t now_ms)
+/* true: there is more. Oldest first. What is tracked goes to the other end: its life begins anew when it is let go. */
+static bool shard_expire(struct stick_table *t, struct stick_shard *sh, uint64_t now_ms)
 {
 	struct stick_entry *e, *tmp;
 	int left = EXPIRE_BATCH;
@@ -174,17 +175,17 @@ static void shard_expire(struct stick_table *t, struct stick_shard *sh, uint64_t
 	list_for_each_entry_safe(e, tmp, &sh->by_age, age) {
 		if (!expired(t, e, now_ms) || !left--)
 			break;
-		if (entry_remove(t, sh, e))
+		if (entry_remove(t, sh, e) || !e->refs) /* pinned: it goes soon */
 			continue;
+		e->due_ms = now_ms + t->expire_ms; /* the list stays sorted */
 		list_del(&e->age);
 		list_add_tail(&sh->by_age, &e->age);
 	}
 	if (list_empty(&sh->by_age))
 		atomic_store(&sh->due_ms, 0);
-	else if (!left)
-		atomic_store(&sh->due_ms, now_ms); /* go on soon */
 	else
 		atomic_store(&sh->due_ms, list_first(&sh->by_age, struct stick_entry, age)->due_ms);
+	return left < 0;
 }
 
 /* ---- the table's size ---- */
@@ -414,12 +415,16 @@ void stick_expire(struct stick_table *t, uint64_t now_ms)
 	for (uint32_t i = 0; i < t->nshards; i++) {
 		struct stick_shard *sh = &t->shards[i];
 		uint64_t due = atomic_load_explicit(&sh->due_ms, memory_order_relaxed);
+		int turns = 0;
+		bool more;
 
 		if (!due || due > now_ms)
 			continue;
-		pthread_mutex_lock(&sh->lock);
-		shard_expire(t, sh, now_ms);
-		pthread_mutex_unlock(&sh->lock);
+		do {
+			pthread_mutex_lock(&sh->lock);
+			more = shard_expire(t, sh, now_ms);
+			pthread_mutex_unlock(&sh->lock);
+		} while (more && ++turns < EXPIRE_TURNS);
 	}
 }
 
