@@ -3,19 +3,8 @@
 """Server option `bypass`: connections to a server on this host go from socket to socket, past TCP. Thousands of connections of every
 kind, ends, back-pressure, what falls back.
 """
-import os
 from lbt import *
-from lbt.splice import BUFFERS, CONFIG, INSIDE_MOST, calm_loopback, many_connections, splice_counts
-
-
-CGROUP = os.path.join(TMP, "cgroup")
-
-
-def cgroups():
-    """The test's own mount namespace has none."""
-    os.makedirs(CGROUP, exist_ok=True)
-    run(f"mount -t cgroup2 none {CGROUP}")
-    at_end(run, f"umount {CGROUP}")
+from lbt.splice import BUFFERS, CONFIG, INSIDE_MOST, calm_loopback, cgroups, many_connections, splice_counts
 
 
 def tcp_segments():

@@ -2,7 +2,7 @@
 import os
 import subprocess
 
-from .base import TOP, _O, note, true
+from .base import TMP, TOP, _O, at_end, note, true
 from .net import run
 
 
@@ -40,6 +40,14 @@ def calm_loopback():
     run("ip link set lo mtu 9000")
     for dst in ("127.0.0.0/8", "127.0.0.1"):
         run(f"ip route replace table local local {dst} dev lo proto kernel scope host src 127.0.0.1 rto_min 20ms")
+
+
+def cgroups():
+    """The test's own mount namespace has no cgroup2."""
+    at = os.path.join(TMP, "cgroup")
+    os.makedirs(at, exist_ok=True)
+    run(f"mount -t cgroup2 none {at}")
+    at_end(run, f"umount {at}")
 
 
 BUFFERS = "".join(f"\n    tune.{w} 500000" for w in ("rcvbuf.client", "sndbuf.client", "rcvbuf.server", "sndbuf.server"))
