@@ -96,21 +96,22 @@ listen t
 
 @case("a queue serves in the order of arrival")
 def _():
-    server = Counting("s1", hold=0.03)
+    server = Counting("s1", hold=0.3)
     lbd = Lbd(HEAD.format(threads=4, more="") + f"""
 listen t
     bind 127.0.0.1:@t@
     server s1 127.0.0.1:{server.port} maxconn 1
-""", stats=False)
+""")
     clients = []
     for i in range(12):
         c = Conn(lbd.at("t"))
         c.send(b"%02d" % i)
         clients.append(c)
-        # the next one comes when this one is in
+        # the next one comes when this one is in: no thread must overtake another
         if i == 0:
             wait_for(lambda: server.total == 1, 5, "the first is at the server")
-        time.sleep(0.002)	# pacing
+        else:
+            wait_for(lambda: server.total + int(lbd.stat("t")["qcur"]) > i, 5, f"{i + 1} are in")
     for i, c in enumerate(clients):
         equal(c.recv_all(), b"s1:%02d" % i, "answer")
         c.close()
