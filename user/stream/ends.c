@@ -171,6 +171,8 @@ void ends_vanish(struct session *s, int ttl)
 
 	if (domain != AF_INET && domain != AF_INET6)
 		return;
+	/* what has come is acknowledged first: sent again, it would be answered with a reset */
+	setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &one, sizeof(one));
 	/* a connection under repair is forgotten by close(), tcp(7) */
 	if (!ttl && setsockopt(fd, IPPROTO_TCP, TCP_REPAIR, &one, sizeof(one)) == 0) {
 		c->flags |= CONN_WR_SHUT; /* nobody says goodbye on it */
