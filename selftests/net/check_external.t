@@ -56,7 +56,7 @@ def environment(folder, backend, p):
 def _():
     seen = []
     for P in (Haproxy, Lbd):
-        folder = os.path.abspath(f"external.{P.__name__}")
+        folder = f"{TMP}/external.{P.__name__}"
         os.makedirs(folder, exist_ok=True)
         os.chmod(folder, 0o777)
         write(folder, f'(echo "$@"; env) > {folder}/tmp.$HAPROXY_PROXY_NAME\n'
@@ -86,7 +86,7 @@ def children(pid):
 
 @case("programs that hang are ended, none is left as a zombie, and the stats socket answers meanwhile")
 def _():
-    folder = os.path.abspath("external.hang")
+    folder = f"{TMP}/external.hang"
     os.makedirs(folder, exist_ok=True)
     write(folder, "exec sleep 1000\n")  # it hangs
     servers = "".join(f"    server s{i} 127.0.0.1:{i + 1} check inter 200ms\n" for i in range(40))

@@ -108,13 +108,13 @@ def session(p, port):
 @case("writers, readers, a lagging replica, a dead primary, a server that lets nobody in")
 def _():
     text = open(f"{TREE}/conf/mysql-reads.cfg").read()
-    text = text.replace("10.0.0.", "127.0.9.").replace("/run/lbd/admin.sock", os.path.abspath("admin.sock"))
+    text = text.replace("10.0.0.", "127.0.9.").replace("/run/lbd/admin.sock", f"{TMP}/admin.sock")
     for old, new in (("inter 2s", "inter 100ms"), ("fastinter 500ms", "fastinter 50ms"), ("slowstart 30s", "slowstart 1s")):
         true(old in text, f"{old} stands in the file")
         text = text.replace(old, new)
     mysql = {n: Mysql(n, (f"127.0.9.{i}", 3306)) for n, i in (("primary", 11), ("standby", 12), ("replica1", 21),
                                                               ("replica2", 22))}
-    agents = {n: Agent((f"127.0.9.{i}", 3390), os.path.abspath(n)) for n, i in (("replica1", 21), ("replica2", 22))}
+    agents = {n: Agent((f"127.0.9.{i}", 3390), f"{TMP}/{n}") for n, i in (("replica1", 21), ("replica2", 22))}
     p = Lbd(text)
     for n in ("replica1", "replica2"):
         wait_for(lambda: p.stat("mysql-read", n)["agent_status"].endswith("L7OK"), 8, f"agent of {n}")
