@@ -24,6 +24,14 @@ def includes(path):
                 yield n, m.split(None, 1)[1].strip('"<>')
 
 
+@case("at the top of the tree lies what belongs there")
+def _():
+    known = {"bpf", "user", "l7", "conf", "tools", "selftests", "Documentation", "Makefile", "vmlinux.h", "README.md",
+             "CONTRIBUTING.md", "LICENSE", ".ci", ".clang-format", ".clang-tidy", ".gitignore"}
+    there = {p.split("/")[0] for p in run("git ls-files", cwd=TOP).stdout.splitlines()}
+    equal(sorted(there - known), [], "files that a test or a build has left, or a new folder")
+
+
 @case("no include climbs out of its folder by ../")
 def _():
     bad = [f"{p}:{n}" for d in ("bpf", "user", "l7", "tools") for p in sources(d)
