@@ -141,6 +141,47 @@ def _():
     equal(p.cmd("show startup-logs"), "\n", "nothing was said")
 
 
+PLANNED = """frontend f
+    mode tcp
+    bind 127.0.0.1:8000
+    timeout client 1s
+    tcp-request connection reject if { src 192.0.2.0/24 } { dst_port 8000 }
+    default_backend b
+frontend tls
+    mode tcp
+    bind 127.0.0.1:8001
+    timeout client 1s
+    default_backend enc
+backend b
+    mode tcp
+    timeout server 1s
+    timeout connect 1s
+    server s 192.0.2.1:80
+    server here 127.0.0.1:80
+backend enc
+    mode tcp
+    timeout server 1s
+    timeout connect 1s
+    server s 192.0.2.1:80 ssl verify none
+"""
+
+
+@case("-c -V says what keeps a service from the kernel, in lines of the file; TLS is read by the daemon")
+def _():
+    with open(os.path.join(TMP, "planned.cfg"), "w") as f:
+        f.write(PLANNED)
+    code, out = run(LBD, "-c -V -f planned.cfg")
+    equal(code, 0, "exit status")
+    contains(out, """To move f to the kernel:
+  add 'datapath interface <name>' to global
+  remove 'src', 'dst_port', 'reject', 'tcp-request connection' at line 5
+  bind an address of the interface
+  give here an address that other hosts can reach
+  accept what differs in the kernel: 'datapath kernel', or 'datapath accept timeout-client,timeout-server,timeout-connect'
+""")
+    contains(re.sub(" +", " ", out), "tls 127.0.0.1:8001 tcp user - 1 TLS: the daemon reads every byte")
+
+
 @case("called haproxy, it says HAProxy's version")
 def _():
     link = os.path.join(TMP, "haproxy")

@@ -447,10 +447,9 @@ static void make_checks(struct config *cfg, struct diag *d)
 				server_begin_down(s);
 			if (s->port_is_offset && !s->path && !f->addr.port)
 				diag_error(d, s->at,
-					   "server '%s': has neither service port nor check port: "
-					   "add 'port <port>' for "
-					   "the check",
-					   s->name);
+					   "backend '%s', server '%s': has neither service port "
+					   "nor check port: add 'port <port>' for the check",
+					   px->name, s->name);
 			f->check = check_make(s, f, NULL);
 		}
 }

@@ -348,7 +348,27 @@ static const struct cfg_keyword keywords[] = {
 	  "Words for the messages about the next step.", 0 },
 };
 
+static void warn_unused(struct config *cfg, struct diag *d)
+{
+	struct proxy *px;
+
+	list_for_each_entry(px, &cfg->proxies, node) {
+		const struct check_proxy *p = proxy_ext(px, &check_proxy_ext);
+
+		if (px->nservers && p->own && p->own_from == px && !p->type)
+			diag_warning(d, px->at,
+				     "%s '%s' has 'tcp-check' lines without 'option tcp-check': "
+				     "its checks only connect",
+				     proxy_kind(px), px->name);
+	}
+}
+
+static const struct cfg_check checks[] = {
+	{ "tcp-check lines that nothing uses", CFG_PHASE_WARN, warn_unused },
+};
+
 void tcp_words_init(void)
 {
 	cfg_register_keywords(keywords, ARRAY_SIZE(keywords));
+	cfg_register_checks(checks, ARRAY_SIZE(checks));
 }

@@ -19,13 +19,17 @@ static void resolve_default_backend(struct config *cfg, struct diag *d, struct p
 		return;
 	be = config_find_proxy(cfg, px->default_backend_name, PX_BACKEND);
 	if (!be) {
+		char near[128];
 		bool is_frontend = config_find_proxy(cfg, px->default_backend_name, PX_FRONTEND);
 
-		diag_error(d, px->default_backend_at, "%s '%s': default_backend: %s '%s'",
+		diag_error(d, px->default_backend_at, "%s '%s': default_backend: %s '%s'%s",
 			   proxy_kind(px), px->name,
 			   is_frontend ? "this is a frontend, not a backend:"
 				       : "there is no backend",
-			   px->default_backend_name);
+			   px->default_backend_name,
+			   is_frontend ? ""
+				       : config_did_you_mean(cfg, px->default_backend_name,
+							     PX_BACKEND, near, sizeof(near)));
 		return;
 	}
 	if (be->mode == MODE_HTTP && px->mode == MODE_TCP) {

@@ -96,7 +96,8 @@ static void ask_uses(struct planning *p, const struct list *uses)
 			add_cause(p, CAUSE_BLOCKS, u->at, u->name, u->kernel_says,
 				  u->at.line ? arena_printf(p->arena, "remove '%s' at line %d",
 							    u->name, u->at.line)
-					     : NULL);
+					     : NULL)
+				->removable = u->at.line != 0;
 		else if (u->kernel == KERNEL_APPROX)
 			ask_difference(p, u->at, u->name, u->kernel_says);
 	}
@@ -278,13 +279,42 @@ static void answer_kernel(struct planning *p)
 	p->plan->why = "nothing has to read the stream";
 }
 
+/* TLS on every address or towards every server: no connection is left that the kernel could copy. */
+static bool tls_everywhere(const struct planning *p)
+{
+	const struct bind_conf *b;
+	const struct server *s;
+	int plain = 0, plain_servers = 0;
+
+	list_for_each_entry(b, &p->fe->binds, node)
+		plain += !b->setup.xprt || b->setup.xprt->raw;
+	if (!plain && !list_empty(&p->fe->binds))
+		return true;
+	if (!p->be || !p->be->nservers)
+		return false;
+	list_for_each_entry(s, &p->be->servers, node)
+		plain_servers += !s->setup.xprt || s->setup.xprt->raw;
+	return !plain_servers;
+}
+
+static const char *splice_off_says(const struct planning *p)
+{
+	if (p->wish->wish == WISH_USER)
+		return "datapath user";
+	if (p->cfg->global.no_splice)
+		return "nosplice in global";
+	if (tls_everywhere(p))
+		return "TLS: the daemon reads every byte";
+	return "tune.splice copy in global";
+}
+
 static void answer_tcp(struct planning *p)
 {
 	const struct plan_cause *refused = first_cause(p->plan, CAUSE_REFUSED);
 	const struct plan_cause *blocked = first_cause(p->plan, CAUSE_BLOCKS);
 	const char *engine = p->cfg->global.splice_engine ? p->cfg->global.splice_engine : "auto";
 	bool no_engine = p->cfg->global.no_splice || strcmp(engine, "copy") == 0;
-	bool splice_off = p->wish->wish == WISH_USER || no_engine;
+	bool splice_off = p->wish->wish == WISH_USER || no_engine || tls_everywhere(p);
 
 	if ((p->wish->wish == WISH_AUTO || p->wish->wish == WISH_KERNEL) && !refused && !blocked) {
 		answer_kernel(p);
@@ -292,17 +322,16 @@ static void answer_tcp(struct planning *p)
 	}
 	p->plan->path = splice_off ? PATH_USER : PATH_SPLICE;
 	p->plan->engine = splice_off ? NULL : engine;
-	if (p->wish->wish == WISH_USER)
-		p->plan->why = "datapath user";
-	else if (splice_off)
-		p->plan->why = p->cfg->global.no_splice ? "nosplice in global"
-							: "tune.splice copy in global";
+	if (splice_off)
+		p->plan->why = splice_off_says(p);
 	else if (p->wish->wish == WISH_SPLICE)
 		p->plan->why = "datapath splice";
 	else
 		p->plan->why = cause_sentence(p, refused ? refused : blocked);
 	p->plan->error = p->wish->wish == WISH_KERNEL ||
 			 (p->wish->wish == WISH_SPLICE && p->wish->require && splice_off);
+	if (p->plan->error && p->wish->wish == WISH_SPLICE)
+		blocks(p, p->fe->at, p->plan->why, NULL);
 }
 
 static void answer_reader(struct planning *p)

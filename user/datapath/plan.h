@@ -74,6 +74,7 @@ struct plan_cause {
 	struct list node;
 	enum cause_kind kind;
 	bool acceptable; /* CAUSE_BLOCKS: only a difference that `datapath kernel` would take */
+	bool removable;  /* CAUSE_BLOCKS: a word of the line @at, which the remedy removes */
 	struct place at;
 	const char *keyword; /* 'retries 3' ; NULL */
 	const char *text;    /* "a loopback server cannot be reached by packets" */

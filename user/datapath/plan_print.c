@@ -97,26 +97,86 @@ static void print_differences(struct strbuf *out, const struct service_plan *p)
 	}
 }
 
+#define REMEDIES_MAX 12 /* lines; the JSON form has all */
+
+static const struct plan_cause *next_cause(const struct service_plan *p, const struct plan_cause *c)
+{
+	const struct list *n = c ? c->node.next : p->causes.next;
+
+	return n == &p->causes ? NULL : list_entry(n, struct plan_cause, node);
+}
+
+/* "remove 'src', 'track-sc0' at line 26": all words of one line that keep the service from the kernel. Returns the last. */
+static const struct plan_cause *print_removal(struct strbuf *out, const struct service_plan *p,
+					      const struct plan_cause *c)
+{
+	const struct plan_cause *last = c, *next;
+
+	strbuf_addf(out, "  remove '%s'", c->keyword);
+	while ((next = next_cause(p, last)) && next->removable && next->at.line == c->at.line) {
+		strbuf_addf(out, ", '%s'", next->keyword);
+		last = next;
+	}
+	strbuf_addf(out, " at line %d\n", c->at.line);
+	return last;
+}
+
+/* The differences that keep a service of `datapath auto` out, and the two lines that take them. */
+static void print_acceptable(struct strbuf *out, const struct service_plan *p)
+{
+	const struct plan_cause *c = NULL, *d;
+	struct strbuf words = STRBUF_INIT;
+
+	while ((c = next_cause(p, c))) {
+		if (!c->acceptable)
+			continue;
+		for (d = next_cause(p, NULL); d != c; d = next_cause(p, d))
+			if (d->acceptable && strcmp(d->keyword, c->keyword) == 0)
+				break;
+		if (d != c)
+			continue;
+		if (words.n)
+			strbuf_addc(&words, ',');
+		for (const char *k = c->keyword; *k; k++)
+			strbuf_addc(&words, *k == ' ' ? '-' : *k);
+	}
+	if (words.n)
+		strbuf_addf(out,
+			    "  accept what differs in the kernel: 'datapath kernel', or "
+			    "'datapath accept %s'\n",
+			    strbuf_z(&words));
+	strbuf_fini(&words);
+}
+
 static void print_remedies(struct strbuf *out, const struct service_plan *p)
 {
-	const struct plan_cause *c;
-	const char *last = NULL;
-	int n = 0;
+	const struct plan_cause *c = NULL;
+	const char *said[REMEDIES_MAX];
+	int n = 0, more = 0, i;
 
-	if (p->path == PATH_KERNEL)
+	if (p->path == PATH_KERNEL || list_empty(&p->causes))
 		return;
-	list_for_each_entry(c, &p->causes, node) {
-		if (c->kind == CAUSE_DIFFERENT || !c->remedy ||
-		    (last && strcmp(last, c->remedy) == 0))
+	strbuf_addf(out, "To move %s to the kernel:\n", p->fe->name);
+	while ((c = next_cause(p, c))) {
+		if (c->kind == CAUSE_DIFFERENT || !c->remedy || c->acceptable)
 			continue;
-		if (n++)
-			strbuf_addf(out, "; %s", c->remedy);
+		for (i = 0; i < n && strcmp(said[i], c->remedy) != 0; i++)
+			;
+		if (i < n)
+			continue;
+		if (n == REMEDIES_MAX) {
+			more++;
+			continue;
+		}
+		said[n++] = c->remedy;
+		if (c->removable)
+			c = print_removal(out, p, c);
 		else
-			strbuf_addf(out, "To move %s to the kernel: %s", p->fe->name, c->remedy);
-		last = c->remedy;
+			strbuf_addf(out, "  %s\n", c->remedy);
 	}
-	if (n)
-		strbuf_adds(out, ".\n");
+	if (more)
+		strbuf_addf(out, "  and %d more: 'show datapath json' on the stats socket\n", more);
+	print_acceptable(out, p);
 }
 
 static void each_plan(const struct config *cfg, struct strbuf *out,

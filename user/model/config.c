@@ -5,6 +5,7 @@
  */
 #include "model/config.h"
 
+#include <stdio.h>
 #include <xxhash.h>
 
 #include "model/proxy.h"
@@ -54,4 +55,33 @@ struct proxy *config_find_proxy(struct config *cfg, const char *name, unsigned i
 		if ((px->caps & caps) && !strcmp(px->name, name))
 			return px;
 	return NULL;
+}
+
+struct proxy_cursor {
+	const struct list *all, *at;
+	unsigned int caps;
+};
+
+static const char *next_proxy_name(void *ctx)
+{
+	struct proxy_cursor *c = ctx;
+
+	while ((c->at = c->at->next) != c->all) {
+		const struct proxy *px = list_entry(c->at, struct proxy, node);
+
+		if (px->caps & c->caps)
+			return px->name;
+	}
+	return NULL;
+}
+
+const char *config_did_you_mean(const struct config *cfg, const char *name, unsigned int caps,
+				char *buf, size_t size)
+{
+	struct proxy_cursor c = { &cfg->proxies, &cfg->proxies, caps };
+	const char *near = diag_nearest(name, next_proxy_name, &c);
+
+	snprintf(buf, size, "%s%s%s", near ? "; did you mean '" : "", near ? near : "",
+		 near ? "'?" : "");
+	return buf;
 }

@@ -66,8 +66,8 @@ struct global {
 struct config {
 	struct arena arena;
 	struct global global;
-	struct list proxies;  /* struct proxy, in file order, without defaults sections */
-	struct list defaults; /* struct proxy used as `defaults`, in file order */
+	struct list proxies;      /* struct proxy, in file order, without defaults sections */
+	struct list defaults;     /* struct proxy used as `defaults`, in file order */
 	struct list pattern_refs; /* struct pat_ref (policy/pattern_ref.h) */
 	int next_proxy_id;
 	struct proxy *by_name[CONFIG_NAME_BUCKETS]; /* chains through proxy.name_next */
@@ -87,5 +87,8 @@ struct config *config_new(struct diag *d);
 void config_add_proxy(struct config *cfg, struct proxy *px);
 /* Finds by name among the proxies that have any of @caps; NULL: none. */
 struct proxy *config_find_proxy(struct config *cfg, const char *name, unsigned int caps);
+/* "; did you mean 'app'?" for a name that no proxy with any of @caps has, in @buf; "" when none is near. O(proxies). */
+const char *config_did_you_mean(const struct config *cfg, const char *name, unsigned int caps,
+				char *buf, size_t size);
 
 #endif

@@ -79,14 +79,18 @@ static const struct cfg_keyword keywords[] = {
 
 static void resolve_rule(struct config *cfg, struct diag *d, struct proxy *px, struct use_rule *r)
 {
+	char near[128];
+
 	if (r->format)
 		return;
 	r->be = config_find_proxy(cfg, r->name, PX_BACKEND);
 	if (!r->be)
 		diag_error(d, r->at, "%s '%s': use_backend: there is no backend '%s'%s",
 			   proxy_kind(px), px->name, r->name,
-			   config_find_proxy(cfg, r->name, PX_FRONTEND) ? "; this is a frontend"
-									: "");
+			   config_find_proxy(cfg, r->name, PX_FRONTEND)
+				   ? "; this is a frontend"
+				   : config_did_you_mean(cfg, r->name, PX_BACKEND, near,
+							 sizeof(near)));
 	else if (r->be->mode != px->mode && !(px->mode == MODE_TCP && r->be->mode == MODE_HTTP))
 		diag_error(d, r->at,
 			   "%s '%s' (mode %s): use_backend: backend '%s' is mode %s; both must be "

@@ -287,16 +287,16 @@ static void resolve_server(struct config *cfg, struct diag *d, struct pending *p
 
 static void resolve_table(struct diag *d, struct pending *p)
 {
+	char near[160];
+
 	p->arg->ptr = p->arg->s.n ? stick_table_find(p->arg->s)
 		      : p->px     ? stick_table_of(p->px)
 				  : NULL;
 	if (p->arg->ptr)
 		return;
 	if (p->arg->s.n)
-		diag_error(d, p->at,
-			   "%s '%s': there is no table '%s': no proxy of that name has a "
-			   "'stick-table'",
-			   p->what, p->row, p->arg->s.p);
+		diag_error(d, p->at, "%s '%s': there is no table '%s'%s", p->what, p->row,
+			   p->arg->s.p, stick_table_missing(p->arg->s.p, near, sizeof(near)));
 	else
 		diag_error(d, p->at, "%s '%s': '%s' has no stick-table; name one: %s(<table>)",
 			   p->what, p->row, p->px ? p->px->name : "this section", p->row);

@@ -82,6 +82,8 @@ static void resolve_want(struct diag *d, struct want *w)
 				: w->px ? stick_table_of(w->px)
 					: NULL;
 
+	char near[160];
+
 	*w->to = t;
 	if (t && w->key && !smp_type_casts(expr_type(w->key), t->type))
 		diag_error(d, w->at,
@@ -91,9 +93,8 @@ static void resolve_want(struct diag *d, struct want *w)
 	if (t)
 		return;
 	if (w->name)
-		diag_error(d, w->at,
-			   "%s: there is no table '%s': no proxy of that name has a 'stick-table'",
-			   w->what, w->name);
+		diag_error(d, w->at, "%s: there is no table '%s'%s", w->what, w->name,
+			   stick_table_missing(w->name, near, sizeof(near)));
 	else
 		diag_error(d, w->at,
 			   "%s: %s '%s' has no 'stick-table': add one, or name another "

@@ -5,6 +5,8 @@
  * Lock order: a shard, then the table's list of updates. Never two shards at once.
  */
 #include "stick/table.h"
+#include <stdio.h>
+#include "base/diag.h"
 #include "base/arena.h"
 #include "stick/text.h"
 #include "stick/updates.h"
@@ -35,6 +37,26 @@ struct stick_table *stick_table_find(struct slice name)
 		if (slice_eq_z(name, t->name))
 			return t;
 	return NULL;
+}
+
+static const char *next_table_name(void *ctx)
+{
+	const struct list **at = ctx;
+
+	*at = (*at)->next;
+	return *at == &stick_tables ? NULL : list_entry(*at, struct stick_table, node)->name;
+}
+
+const char *stick_table_missing(const char *name, char *buf, size_t size)
+{
+	const struct list *at = &stick_tables;
+	const char *near = diag_nearest(name, next_table_name, &at);
+
+	if (near)
+		snprintf(buf, size, "; did you mean '%s'?", near);
+	else
+		snprintf(buf, size, ": no proxy of that name has a 'stick-table'");
+	return buf;
 }
 
 /* ---- layout ---- */

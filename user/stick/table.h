@@ -72,6 +72,8 @@ struct stick_table {
 
 /* All tables in the order of the configuration. */
 extern struct list stick_tables;
+/* What to do about a name that no table has, in @buf: the nearest name, or where tables are made. */
+const char *stick_table_missing(const char *name, char *buf, size_t size);
 struct stick_table *stick_table_find(struct slice name);
 
 /* A key, as it lies in entries. `buf` holds those that are no slices of something else. */

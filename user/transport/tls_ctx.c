@@ -32,6 +32,19 @@ static SSL_CTX *refuse(const struct tls_maker *m, SSL_CTX *ctx, const char *what
 	return NULL;
 }
 
+/* A file that OpenSSL did not take: the system's reason where there is one. */
+static SSL_CTX *refuse_file(const struct tls_maker *m, SSL_CTX *ctx, const char *what,
+			    const char *path)
+{
+	if (strcmp(path, "@system-ca") == 0 || access(path, R_OK) == 0)
+		return refuse(m, ctx, what, path, NULL);
+	diag_error(m->d, m->at, "%s: %s '%s' cannot be read: %s", m->who, what, path,
+		   strerror(errno));
+	ERR_clear_error();
+	SSL_CTX_free(ctx);
+	return NULL;
+}
+
 const char *tls_path(struct arena *a, const char *base, const char *path)
 {
 	return !base || path[0] == '/' ? path : arena_printf(a, "%s/%s", base, path);
@@ -152,14 +165,14 @@ static SSL_CTX *set_verify(const struct tls_maker *m, SSL_CTX *ctx, const struct
 		return NULL;
 	}
 	if (ca && !load_authorities(ctx, ca))
-		return refuse(m, ctx, "ca-file", ca, NULL);
+		return refuse_file(m, ctx, "ca-file", ca);
 	if (more && !load_authorities(ctx, more))
-		return refuse(m, ctx, "ca-verify-file", more, NULL);
+		return refuse_file(m, ctx, "ca-verify-file", more);
 	if (ca && !m->is_client && !o->no_ca_names && strcmp(ca, "@system-ca") && access(ca, X_OK))
 		SSL_CTX_set_client_CA_list(ctx, SSL_load_client_CA_file(ca));
 	if (crl) {
 		if (!X509_STORE_load_file(SSL_CTX_get_cert_store(ctx), crl))
-			return refuse(m, ctx, "crl-file", crl, NULL);
+			return refuse_file(m, ctx, "crl-file", crl);
 		X509_STORE_set_flags(SSL_CTX_get_cert_store(ctx),
 				     X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL);
 	}
