@@ -7,14 +7,14 @@
 #include <string.h>
 
 const struct feature features[] = {
-	{ "ACCEPT4", true },      { "CPU_AFFINITY", false }, { "CRYPT_H", true },
-	{ "DATAPATH", true },     { "EPOLL", true },         { "GETADDRINFO", true },
-	{ "LINUX_SPLICE", true }, { "LINUX_TPROXY", false }, { "LUA", false },
-	{ "NETFILTER", false },   { "NS", false },           { "OPENSSL", true },
-	{ "PCRE2", true },        { "PCRE2_JIT", true },     { "POLL", false },
-	{ "PRCTL", true },        { "PROMEX", false },       { "QUIC", false },
-	{ "SLZ", false },         { "SYSTEMD", false },      { "TFO", true },
-	{ "THREAD", true },       { "TPROXY", false },       { "ZLIB", false },
+	{ "ACCEPT4", true },      { "CPU_AFFINITY", true }, { "CRYPT_H", true },
+	{ "DATAPATH", true },     { "EPOLL", true },        { "GETADDRINFO", true },
+	{ "LINUX_SPLICE", true }, { "LINUX_TPROXY", true }, { "LUA", false },
+	{ "NETFILTER", false },   { "NS", true },           { "OPENSSL", true },
+	{ "PCRE2", true },        { "PCRE2_JIT", true },    { "POLL", false },
+	{ "PRCTL", true },        { "PROMEX", false },      { "QUIC", false },
+	{ "SLZ", false },         { "SYSTEMD", true },      { "TFO", true },
+	{ "THREAD", true },       { "TPROXY", true },       { "ZLIB", false },
 	{ NULL, false },
 };
 

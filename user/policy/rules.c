@@ -3,6 +3,7 @@
  * rules.c - rule sets: "ACTION args [if|unless condition]". Parsing: control thread. Running: any worker, resumable where
  * an action or a condition has to wait.
  */
+#include "config/registry.h"
 #include "model/proxy.h"
 #include "base/coverage.h"
 #include "policy/cond.h"
@@ -83,6 +84,15 @@ static const char *action_next(void *ctx)
 	return NULL;
 }
 
+static bool is_haproxys(const char *set, const char *action)
+{
+	char kind[64], bare[64];
+
+	snprintf(kind, sizeof(kind), "%s action", set);
+	snprintf(bare, sizeof(bare), "%.*s", (int)strcspn(action, "("), action);
+	return haproxy_knows(kind, bare) || !strncmp(action, "lua.", 4);
+}
+
 static int unknown_action(struct cfg_line *l, int word, unsigned int set)
 {
 	struct action_walk w = { 0, set };
@@ -91,6 +101,10 @@ static int unknown_action(struct cfg_line *l, int word, unsigned int set)
 	char all[900];
 	size_t n = 0;
 
+	if (is_haproxys(rule_set_name(set), z))
+		return cfg_error(l, word,
+				 "the action '%s %s' is HAProxy's, lbd does not have it yet",
+				 rule_set_name(set), z);
 	if (near)
 		return cfg_error(l, word, "'%s' has no action '%s'; did you mean '%s'?",
 				 rule_set_name(set), z, near);
