@@ -117,6 +117,7 @@ struct bind_option {
 	enum kernel_meaning kernel;
 	const char *kernel_says;
 	const char *usage, *help;
+	unsigned int flags; /* CFG_EFFECT_NONE */
 };
 void cfg_register_bind_options(const struct bind_option *rows, size_t n);
 
@@ -127,6 +128,7 @@ struct server_option {
 	enum kernel_meaning kernel;
 	const char *kernel_says;
 	const char *usage, *help;
+	unsigned int flags; /* CFG_EFFECT_NONE */
 };
 void cfg_register_server_options(const struct server_option *rows, size_t n);
 
@@ -180,6 +182,8 @@ void cfg_forget_use(struct cfg_line *l, const char *name);
 struct name_walker {
 	const char *class_name; /* of -dK: "cfg", "smp", "cnv", "acl", "cli", "svc", "flt" */
 	void (*walk)(void (*emit)(void *ctx, const char *kind, const char *name), void *ctx);
+	/* only those that are accepted and change nothing that anybody could see (CFG_EFFECT_NONE); NULL: there are none */
+	void (*walk_quiet)(void (*emit)(void *ctx, const char *kind, const char *name), void *ctx);
 };
 void names_register(const struct name_walker *w);
 

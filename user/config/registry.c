@@ -329,6 +329,11 @@ const char *registry_section_names(unsigned int mask, char *buf, size_t size)
 
 /* ---- names ---- */
 
+static const char *kind_of(const struct cfg_keyword *k)
+{
+	return haproxy_knows("legacy-removed", k->name) ? "legacy-removed" : "proxy";
+}
+
 static void walk_config_names(void (*emit)(void *ctx, const char *kind, const char *name),
 			      void *ctx)
 {
@@ -344,9 +349,7 @@ static void walk_config_names(void (*emit)(void *ctx, const char *kind, const ch
 		if (k->sections & CFG_GLOBAL)
 			emit(ctx, "global", k->name);
 		if (k->sections & CFG_ANY_PROXY)
-			emit(ctx,
-			     haproxy_knows("legacy-removed", k->name) ? "legacy-removed" : "proxy",
-			     k->name);
+			emit(ctx, kind_of(k), k->name);
 	}
 	emit(ctx, "legacy-removed", "frontend NAME ADDR:PORT");
 	emit(ctx, "legacy-removed", "listen NAME ADDR:PORT");
@@ -354,6 +357,27 @@ static void walk_config_names(void (*emit)(void *ctx, const char *kind, const ch
 		emit(ctx, "bind-option", bind_options.name[i]);
 	for (size_t i = 0; i < server_options.n; i++)
 		emit(ctx, "server-option", server_options.name[i]);
+}
+
+static void walk_quiet_config(void (*emit)(void *ctx, const char *kind, const char *name),
+			      void *ctx)
+{
+	for (size_t i = 0; i < keywords.n; i++) {
+		const struct cfg_keyword *k = keywords.row[i];
+
+		if (!(k->flags & CFG_EFFECT_NONE))
+			continue;
+		if (k->sections & CFG_GLOBAL)
+			emit(ctx, "global", k->name);
+		if (k->sections & CFG_ANY_PROXY)
+			emit(ctx, kind_of(k), k->name);
+	}
+	for (size_t i = 0; i < bind_options.n; i++)
+		if (((const struct bind_option *)bind_options.row[i])->flags & CFG_EFFECT_NONE)
+			emit(ctx, "bind-option", bind_options.name[i]);
+	for (size_t i = 0; i < server_options.n; i++)
+		if (((const struct server_option *)server_options.row[i])->flags & CFG_EFFECT_NONE)
+			emit(ctx, "server-option", server_options.name[i]);
 }
 
 static bool class_wanted(const char *classes, const char *name)
@@ -381,4 +405,12 @@ void registry_walk_names(const char *classes,
 	for (size_t i = 0; i < nwalkers; i++)
 		if (class_wanted(classes, walkers[i]->class_name))
 			walkers[i]->walk(emit, ctx);
+}
+
+void registry_walk_quiet(void (*emit)(void *ctx, const char *kind, const char *name), void *ctx)
+{
+	walk_quiet_config(emit, ctx);
+	for (size_t i = 0; i < nwalkers; i++)
+		if (walkers[i]->walk_quiet)
+			walkers[i]->walk_quiet(emit, ctx);
 }

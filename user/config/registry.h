@@ -30,6 +30,8 @@ void registry_run_checks(struct config *cfg, struct diag *d);
 /* Calls all walkers: `lbd -dKtsv`. @classes: comma list ("cfg,smp"), NULL or "all": all. @kind and @name live for the call only. */
 void registry_walk_names(const char *classes,
 			 void (*emit)(void *ctx, const char *kind, const char *name), void *ctx);
+/* The names of all walkers that change nothing visible: `lbd -dKquiet`. */
+void registry_walk_quiet(void (*emit)(void *ctx, const char *kind, const char *name), void *ctx);
 /* Every keyword row, in order of registration; for tests and the reference pages. NULL at the end. */
 const struct cfg_keyword *registry_keyword_at(size_t i);
 const struct bind_option *registry_bind_option_at(size_t i);

@@ -89,8 +89,8 @@ static void parse_text(struct lf_parser *ps)
 	text_add(ps, from, ps->p - from);
 }
 
-/* The flag whose letters stand at @c; 0: none. */
-static uint8_t flag_at(const char *c, size_t *len)
+/* The flag whose letters stand at @c; 0: none. Written with '+' it counts as used. */
+static uint8_t flag_at(const char *c, size_t *len, bool on)
 {
 	static const struct {
 		const char *word;
@@ -103,6 +103,8 @@ static uint8_t flag_at(const char *c, size_t *len)
 
 		if (!strncmp(c, flags[i].word, n)) {
 			*len = n;
+			if (on)
+				coverage_note("log-flag", flags[i].word);
 			return flags[i].flag;
 		}
 	}
@@ -154,7 +156,7 @@ static int parse_flags(struct lf_parser *ps, uint8_t *flags)
 				 "format: '%%{' is never closed\n  flags look like '%%{+Q,+X}ci'");
 	for (const char *c = ps->p + 1; c < end; c++) {
 		size_t len = 1;
-		uint8_t f = flag_at(c, &len);
+		uint8_t f = flag_at(c, &len, on);
 
 		if (*c == '+' || *c == '-')
 			on = *c == '+';

@@ -4,6 +4,7 @@
  * (before chroot), headers (RFC 3164, RFC 5424, short ones), sending without blocking. Not for: what a line says.
  * Sending: any thread. The rest: control thread.
  */
+#include "base/coverage.h"
 #include "base/units.h"
 #include "log/private.h"
 
@@ -192,7 +193,17 @@ static int parse_options(struct cfg_line *l, int *k, struct log_target *t)
 		} else {
 			return 0;
 		}
+		coverage_note("log-target-arg", word);
 	}
+}
+
+static void note_use(const struct log_target *t)
+{
+	coverage_note("log-facility", facilities[t->facility]);
+	coverage_note("log-level", levels[t->level]);
+	coverage_note("log-level", levels[t->min_level]);
+	if (t->header_set)
+		coverage_note("log-format-name", formats[t->header]);
 }
 
 struct log_target *log_target_parse(struct cfg_line *l)
@@ -233,6 +244,7 @@ struct log_target *log_target_parse(struct cfg_line *l)
 			  cfg_arg(l, k));
 		return NULL;
 	}
+	note_use(t);
 	return t;
 }
 

@@ -315,9 +315,17 @@ static void walk_options(void (*emit)(void *ctx, const char *kind, const char *n
 		emit(ctx, "env", environment[i]);
 }
 
+static void walk_quiet_options(void (*emit)(void *ctx, const char *kind, const char *name),
+			       void *ctx)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+		if (rows[i].take == take_nothing)
+			emit(ctx, "cmdline", rows[i].name);
+}
+
 void args_init(void)
 {
-	static const struct name_walker walker = { "cfg", walk_options };
+	static const struct name_walker walker = { "cfg", walk_options, walk_quiet_options };
 
 	names_register(&walker);
 }

@@ -12,6 +12,7 @@
 
 #include "admin/cli.h"
 #include "base/arena.h"
+#include "base/coverage.h"
 #include "config/address.h"
 #include "model/proxy.h"
 #include "process/master_private.h"
@@ -301,7 +302,11 @@ static void run_prefixed(struct mclient *c, char *command)
 	if (pid < 0 || (raw && !pid)) {
 		mclient_say(c, "Can't find the target PID matching the prefix '%s'\n", name);
 		c->quit = true;
-	} else if (raw) {
+		free(name);
+		return;
+	}
+	coverage_note("master-cli", raw ? "@@<[!]pid>" : "@<[!]pid>");
+	if (raw) {
 		talk(c, pid, rest);
 	} else if (!*rest) {
 		c->target = pid;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/coverage.h"
 #include "config/keyword.h"
 #include "config/version.h"
 #include "process/master_private.h"
@@ -258,10 +259,12 @@ static const struct mcommand *find(const struct mclient *c, char **words, int nw
 
 static void run_row(const struct mcommand *r, struct mclient *c, char **words, int nwords)
 {
-	if (c->level < r->level)
+	if (c->level < r->level) {
 		mclient_say(c, "Permission denied\n%s", r->always ? "\n" : "");
-	else
-		r->run(c, words, nwords);
+		return;
+	}
+	coverage_note("master-cli", r->words);
+	r->run(c, words, nwords);
 }
 
 bool master_command_always(struct mclient *c, char **words, int nwords)

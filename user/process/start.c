@@ -72,6 +72,8 @@ static int dump_names(const char *classes)
 
 	if (!strcmp(classes, "tsv"))
 		registry_walk_names(NULL, emit_tsv, NULL);
+	else if (!strcmp(classes, "quiet"))
+		registry_walk_quiet(emit_tsv, NULL);
 	else if (!strcmp(classes, "md"))
 		reference_print();
 	else if (!*classes || !strcmp(classes, "help"))
@@ -80,6 +82,7 @@ static int dump_names(const char *classes)
 		     "cfg: configuration keywords\ncli: CLI keywords\ncnv: sample converter "
 		     "keywords\nflt: filter names\n"
 		     "smp: sample fetch functions\nsvc: service names\ntsv: all, as "
+		     "kind<TAB>name\nquiet: those without any visible effect, as "
 		     "kind<TAB>name\nmd: the reference, as Markdown");
 	else
 		registry_walk_names(classes, emit_list, &last);

@@ -279,7 +279,7 @@ static const struct bind_option bind_options[] = {
 	{ "cc", opt_cc, KERNEL_NEVER, "only a socket has a congestion control", "cc <algorithm>",
 	  "Congestion control of the connections." },
 	{ "nice", opt_nice, KERNEL_EXACT, NULL, "nice <-1024..1024>",
-	  "No effect: lbd's workers serve events in the order of their coming." },
+	  "No effect: lbd's workers serve events in the order of their coming.", CFG_EFFECT_NONE },
 	{ "thread", opt_thread, KERNEL_EXACT, NULL, "thread [1/]all|odd|even|<number>[-[<number>]]",
 	  "Only these threads, from 1, serve the connections; may be repeated." },
 	{ "process", opt_process, KERNEL_EXACT, NULL, "process 1[/<threads>]",

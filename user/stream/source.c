@@ -4,6 +4,7 @@
  */
 #include "stream/source.h"
 #include "base/arena.h"
+#include "base/coverage.h"
 #include "config/address.h"
 #include "policy/sample.h"
 #include "stream/ends.h"
@@ -221,6 +222,7 @@ static int take_source(struct cfg_line *l, int *i, bool range, struct source_con
 		} else {
 			break;
 		}
+		coverage_note("server-option/source", z);
 		*i += 2;
 	}
 	*out = c;
