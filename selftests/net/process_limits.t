@@ -185,16 +185,16 @@ CPUS = sorted(os.sched_getaffinity(0))
 def _():
     first = CPUS[0]
     p = Lbd(config(f"nbthread 2\ncpu-map 1/2 {first}"))
-    found = cpus_of_threads(p.pid)
-    equal(found["lbd/2"], str(first), "thread 2")
+    # each worker names and moves itself, some time after the first answer
+    wait_for(lambda: cpus_of_threads(p.pid).get("lbd/2") == str(first), what="thread 2 runs where cpu-map says")
+    wait_for(lambda: "lbd/1" in cpus_of_threads(p.pid), what="thread 1 has its name")
     if len(CPUS) > 1:
-        true(found["lbd/1"] != str(first), "thread 1 is left alone")
+        true(cpus_of_threads(p.pid)["lbd/1"] != str(first), "thread 1 is left alone")
     p.stop()
     if len(CPUS) > 1:
         p = Lbd(config(f"nbthread 2\ncpu-map auto:1/1-2 {CPUS[1]} {CPUS[0]}"))
-        wait_for(lambda: "lbd/2" in cpus_of_threads(p.pid), what="thread 2")
-        found = cpus_of_threads(p.pid)
-        equal([found["lbd/1"], found["lbd/2"]], [str(CPUS[0]), str(CPUS[1])], "auto: one by one, in order")
+        two = lambda found: [found.get("lbd/1"), found.get("lbd/2")]
+        wait_for(lambda: two(cpus_of_threads(p.pid)) == [str(CPUS[0]), str(CPUS[1])], what="auto: one by one, in order")
         p.stop()
     p = Lbd(config(f"cpu-set only-cpu {first}"))
     equal(p.info()["Nbthread"], "1", "threads on one CPU")

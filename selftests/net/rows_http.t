@@ -92,6 +92,8 @@ def ask(proxy, want="", path=PATH, headers=HEADERS, name="f", method="GET"):
 def _():
     wrong = []
     for i, e in enumerate(REQUEST + CHANGING):
+        for p in both:			# the connection before is counted until its end was seen
+            wait_for(lambda p=p: p.stat("f", "FRONTEND")["scur"] == "0", what="no connection is left")
         his, mine = [ask(p, f"e{i}").body for p in both]
         if his != mine or b"[" not in his:
             wrong.append(f"{e}: haproxy {his}, lbd {mine}")

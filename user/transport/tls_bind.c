@@ -127,8 +127,9 @@ static void register_words(void)
 
 	for (size_t i = 0; (w = tls_word_at(i)) && n < ARRAY_SIZE(rows); i++)
 		if (w->places & TLS_BIND)
-			rows[n++] = (struct bind_option){ w->name,  opt_word, KERNEL_NEVER,
-							  SAYS_TLS, w->usage, w->help };
+			rows[n++] =
+				(struct bind_option){ w->name,  opt_word, KERNEL_NEVER, SAYS_TLS,
+						      w->usage, w->help,  w->flags };
 	cfg_register_bind_options(rows, n);
 }
 

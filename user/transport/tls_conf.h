@@ -49,6 +49,7 @@ struct tls_word {
 	int value;     /* for rows that share a function */
 	size_t offset; /* of the member it sets */
 	const char *usage, *help;
+	unsigned int flags; /* CFG_EFFECT_NONE */
 };
 const struct tls_word *tls_word_find(const char *name, enum tls_place place);
 const struct tls_word *tls_word_at(size_t i);

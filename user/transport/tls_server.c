@@ -139,8 +139,8 @@ static void register_words(void)
 
 	for (size_t i = 0; (w = tls_word_at(i)) && n < ARRAY_SIZE(rows); i++)
 		if (w->places & TLS_SERVER)
-			rows[n++] = (struct server_option){ w->name, opt_word, KERNEL_EXACT,
-							    NULL,    w->usage, w->help };
+			rows[n++] = (struct server_option){ w->name,  opt_word, KERNEL_EXACT, NULL,
+							    w->usage, w->help,  w->flags };
 	cfg_register_server_options(rows, n);
 }
 

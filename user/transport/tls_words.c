@@ -194,9 +194,9 @@ static int word_ignore(struct cfg_line *l, int *i, struct tls_options *o, const 
 	{                                                                   \
 		n, TLS_BIND | TLS_SERVER | DEFAULTS, word_force, v, 0, n, h \
 	}
-#define NO(n, v, h)                                                              \
-	{                                                                        \
-		n, TLS_BIND | TLS_SERVER | DEFAULTS, word_no_version, v, 0, n, h \
+#define NO(n, v, h, flags)                                                              \
+	{                                                                               \
+		n, TLS_BIND | TLS_SERVER | DEFAULTS, word_no_version, v, 0, n, h, flags \
 	}
 
 static const struct tls_word words[] = {
@@ -248,16 +248,16 @@ static const struct tls_word words[] = {
 	  "Every connection to the server makes a new session." },
 	{ "ssl-reuse", TLS_SERVER, word_value, TLS_ON, OPT(reuse), "ssl-reuse",
 	  "Takes back 'no-ssl-reuse'." },
-	FORCE("force-sslv3", 0, "SSLv3 and nothing else."),
+	FORCE("force-sslv3", 0, "SSLv3 and nothing else: an error, OpenSSL 3 is built without it."),
 	FORCE("force-tlsv10", 1, "TLSv1.0 and nothing else."),
 	FORCE("force-tlsv11", 2, "TLSv1.1 and nothing else."),
 	FORCE("force-tlsv12", 3, "TLSv1.2 and nothing else."),
 	FORCE("force-tlsv13", 4, "TLSv1.3 and nothing else."),
-	NO("no-sslv3", 0, "Not SSLv3."),
-	NO("no-tlsv10", 1, "Not TLSv1.0."),
-	NO("no-tlsv11", 2, "Not TLSv1.1."),
-	NO("no-tlsv12", 3, "Not TLSv1.2."),
-	NO("no-tlsv13", 4, "Not TLSv1.3."),
+	NO("no-sslv3", 0, "No effect: OpenSSL 3 is built without SSLv3.", CFG_EFFECT_NONE),
+	NO("no-tlsv10", 1, "Not TLSv1.0.", 0),
+	NO("no-tlsv11", 2, "Not TLSv1.1.", 0),
+	NO("no-tlsv12", 3, "Not TLSv1.2.", 0),
+	NO("no-tlsv13", 4, "Not TLSv1.3.", 0),
 };
 
 const struct tls_word *tls_word_find(const char *name, enum tls_place place)
@@ -326,14 +326,16 @@ void tls_options_fill(struct tls_options *own, const struct tls_options *from)
 
 #define DEFAULT_MIN 3 /* TLSv1.2 */
 
+/* Debian's OpenSSL has no SSLv3 (OPENSSL_NO_SSL3): it is never among the versions. */
 bool tls_versions_of(const struct tls_options *o, int *lo, int *hi)
 {
+	uint8_t none = o->no_versions | 1;
 	int max = o->max_version ? o->max_version - 1 : TLS_VERSIONS - 1;
 	int min = o->min_version ? o->min_version - 1 : DEFAULT_MIN < max ? DEFAULT_MIN : max;
 
-	while (min <= max && (o->no_versions & (1 << min)))
+	while (min <= max && (none & (1 << min)))
 		min++;
-	while (min <= max && (o->no_versions & (1 << max)))
+	while (min <= max && (none & (1 << max)))
 		max--;
 	*lo = min;
 	*hi = max;
