@@ -9,14 +9,22 @@
 #include "policy/live_index.h"
 #include "policy/pattern_index.h"
 #include "policy/pattern_ref.h"
+#include "policy/regex_words.h"
 #include "policy/sample_util.h"
 
-/* One that is tried in turn. */
+/* One that has no key of its own: an odd netmask, a regular expression. */
 struct live_pattern {
 	struct live_node node;
+	bool in_turn; /* it is in the list: with nothing to find it by, it is always tried */
 	struct live_pattern *next; /* RCU */
 	struct live_pattern *prev; /* writer */
 	struct pattern pattern;
+};
+
+/* The key of a regular expression: what stands in all texts that it matches, or that one of its alternatives matches. */
+struct live_word {
+	struct live_node node;
+	const struct live_pattern *of;
 };
 
 static bool by_number(enum match_kind k)
@@ -39,11 +47,13 @@ void live_index_init(struct live_index *ix, const struct live_method *how)
 		[MATCH_LEN] = { LIVE_BITS, NULL },
 		[MATCH_VERSION] = { LIVE_BITS, NULL },
 		[MATCH_IP] = { LIVE_BITS, NULL },
+		[MATCH_REG] = { LIVE_PART, NULL },
 	};
 
 	memset(ix, 0, sizeof(*ix));
 	ix->how = *how;
-	live_table_init(&ix->table, tables[how->kind].kind, how->icase && how->kind != MATCH_BIN,
+	live_table_init(&ix->table, tables[how->kind].kind,
+			how->kind == MATCH_REG || (how->icase && how->kind != MATCH_BIN),
 			tables[how->kind].delims);
 }
 
@@ -169,21 +179,72 @@ static void put_range(struct live_index *ix, uint16_t number, struct pat_entry *
 	}
 }
 
-static void put_pattern(struct live_index *ix, uint16_t number, struct pat_entry *e,
-			const struct pattern *p)
+static struct live_pattern *pattern_new(uint16_t number, struct pat_entry *e,
+					const struct pattern *p)
 {
 	struct live_pattern *lp = xzalloc(sizeof(*lp));
 
 	lp->node = (struct live_node){ .entry = e, .index = number, .listed = true };
 	lp->pattern = *p;
-	lp->prev = ix->list_last;
 	lp->node.sibling = e->nodes;
 	e->nodes = &lp->node;
+	return lp;
+}
+
+static void put_in_turn(struct live_index *ix, struct live_pattern *lp)
+{
+	lp->in_turn = true;
+	lp->prev = ix->list_last;
 	if (ix->list_last)
 		rcu_assign_pointer(ix->list_last->next, lp);
 	else
 		rcu_assign_pointer(ix->list, lp);
 	ix->list_last = lp;
+}
+
+/* The longest that no other expression has, else the longest. */
+static const struct regex_word *best_word(const struct live_index *ix, const struct regex_word *w)
+{
+	const struct regex_word *best = NULL;
+	bool best_is_new = false;
+
+	for (; w; w = w->next) {
+		bool is_new = w->n > 3 && !live_table_has(&ix->table, slice_make(w->text, w->n));
+
+		if (best && (is_new == best_is_new ? w->n <= best->n : best_is_new))
+			continue;
+		best = w;
+		best_is_new = is_new;
+	}
+	return best;
+}
+
+static void put_word(struct live_index *ix, uint16_t number, const struct live_pattern *lp,
+		     const struct regex_word *w)
+{
+	struct live_word *lw = xzalloc(sizeof(*lw) + w->n);
+
+	memcpy(lw + 1, w->text, w->n);
+	lw->of = lp;
+	lw->node = (struct live_node){ .entry = lp->node.entry,
+				       .index = number,
+				       .key = (char *)(lw + 1),
+				       .n = (uint32_t)w->n };
+	put(ix, &lw->node);
+}
+
+static void put_regex(struct live_index *ix, uint16_t number, struct pat_entry *e,
+		      const struct pattern *p)
+{
+	struct live_pattern *lp = pattern_new(number, e, p);
+	struct regex_words words;
+
+	regex_words_read(e->key, &words);
+	if (!words.n)
+		put_in_turn(ix, lp);
+	for (int i = 0; i < words.n; i++)
+		put_word(ix, number, lp, best_word(ix, words.first[i]));
+	regex_words_free(&words);
 }
 
 static void put_parsed(struct live_index *ix, uint16_t number, struct pat_entry *e,
@@ -201,7 +262,7 @@ static void put_parsed(struct live_index *ix, uint16_t number, struct pat_entry 
 		break;
 	case MATCH_IP:
 		if (!p->mask_is_prefix) {
-			put_pattern(ix, number, e, p);
+			put_in_turn(ix, pattern_new(number, e, p));
 			break;
 		}
 		code = p->bits + (p->net.family == ADDR_IP6 ? IP6_BITS : 0);
@@ -216,7 +277,7 @@ static void put_parsed(struct live_index *ix, uint16_t number, struct pat_entry 
 		put(ix, n);
 		break;
 	case MATCH_REG:
-		put_pattern(ix, number, e, p);
+		put_regex(ix, number, e, p);
 		break;
 	default: /* texts: the key is the entry's, or a part of it */
 		put(ix, node_new(e, number, p->text.p, p->text.n));
@@ -247,6 +308,8 @@ void live_index_remove(struct live_index *ix, struct live_node *n)
 		live_table_remove(&ix->table, n);
 		return;
 	}
+	if (!p->in_turn)
+		return;
 	if (p->prev)
 		rcu_assign_pointer(p->prev->next, p->next);
 	else
@@ -298,6 +361,44 @@ static const struct live_node *find_listed(const struct live_index *ix, const st
 	return NULL;
 }
 
+struct regex_search {
+	const struct sample *s;
+	enum live_want want;
+	const struct live_node *best;
+};
+
+static bool before(const struct live_node *a, const struct live_node *b)
+{
+	return !b || a->entry->seq < b->entry->seq;
+}
+
+static bool try_regex(void *ctx, const struct live_node *n)
+{
+	const struct live_pattern *p = container_of(n, struct live_word, node)->of;
+	struct regex_search *q = ctx;
+
+	if (!before(&p->node, q->best) || !pattern_matches(MATCH_REG, &p->pattern, q->s))
+		return false;
+	q->best = &p->node;
+	return q->want == LIVE_ANY;
+}
+
+/* First those of which a word stands in the text, then those without words. */
+static const struct live_node *find_regex(const struct live_index *ix, const struct sample *s,
+					  enum live_want want)
+{
+	struct regex_search q = { s, want, NULL };
+
+	live_table_each(&ix->table, s->u.s, try_regex, &q);
+	if (q.best && want == LIVE_ANY)
+		return q.best;
+	for (const struct live_pattern *p = rcu_dereference(ix->list);
+	     p && before(&p->node, q.best); p = rcu_dereference(p->next))
+		if (pattern_matches(MATCH_REG, &p->pattern, s))
+			return &p->node;
+	return q.best;
+}
+
 const struct live_node *live_index_find(const struct live_index *ix, const struct sample *s,
 					enum live_want want)
 {
@@ -310,7 +411,7 @@ const struct live_node *live_index_find(const struct live_index *ix, const struc
 	case MATCH_NONE:
 		return NULL;
 	case MATCH_REG:
-		return find_listed(ix, s);
+		return find_regex(ix, s, want);
 	case MATCH_IP:
 		n = find_address(ix, &s->u.a, want);
 		return n ? n : find_listed(ix, s);

@@ -295,6 +295,8 @@ struct search {
 	const struct live_slots *s;
 	enum live_want want;
 	const struct live_node *best;
+	live_each *each; /* NULL: the best is wanted */
+	void *ctx;
 	size_t longest;
 	unsigned int n;
 	struct {
@@ -302,6 +304,14 @@ struct search {
 		struct slice key;
 	} gathered[GATHER];
 };
+
+static bool each_same(const struct search *q, const struct live_node *n)
+{
+	for (; n; n = rcu_dereference(n->same))
+		if (q->each(q->ctx, n))
+			return true;
+	return false;
+}
 
 /* Those gathered later are longer. True: there is one that will do, whatever else there is. */
 static bool look_up(struct search *q)
@@ -316,6 +326,11 @@ static bool look_up(struct search *q)
 
 		if (!node)
 			continue;
+		if (q->each) {
+			if (each_same(q, node))
+				return true;
+			continue;
+		}
 		if (q->want != LIVE_FIRST || !q->best || node->entry->seq < q->best->entry->seq)
 			q->best = node;
 		if (q->want != LIVE_FIRST)
@@ -418,11 +433,35 @@ const struct live_node *live_table_find(const struct live_table *t, struct slice
 	q.s = s;
 	q.want = want;
 	q.best = NULL;
+	q.each = NULL;
 	q.n = 0;
 	q.longest = __atomic_load_n(&s->longest, __ATOMIC_RELAXED);
 	if (!walk_all(&q, text))
 		look_up(&q);
 	return q.best;
+}
+
+void live_table_each(const struct live_table *t, struct slice text, live_each *each, void *ctx)
+{
+	const struct live_slots *s = rcu_dereference(t->slots);
+	struct search q;
+
+	if (!s)
+		return;
+	q.t = t;
+	q.s = s;
+	q.want = LIVE_FIRST;
+	q.each = each;
+	q.ctx = ctx;
+	q.n = 0;
+	q.longest = __atomic_load_n(&s->longest, __ATOMIC_RELAXED);
+	if (!walk_all(&q, text))
+		look_up(&q);
+}
+
+bool live_table_has(const struct live_table *t, struct slice key)
+{
+	return t->slots && find(t, t->slots, hash_all(t, key), key);
 }
 
 static bool gather_bits(struct search *q, uint64_t set, unsigned int base, live_key_of *key,
@@ -453,6 +492,7 @@ const struct live_node *live_table_find_bits(const struct live_table *t, unsigne
 	q.s = s;
 	q.want = want;
 	q.best = NULL;
+	q.each = NULL;
 	q.n = 0;
 	for (unsigned int base = from & ~63u; base <= to; base += 64) {
 		uint64_t set = __atomic_load_n(&s->lengths[base / 64], __ATOMIC_RELAXED);

@@ -52,6 +52,11 @@ size_t live_table_bytes(const struct live_table *t);
 /* The first entry of the key found; NULL: none. */
 const struct live_node *live_table_find(const struct live_table *t, struct slice text,
 					enum live_want want);
+/* Calls @each for every node of every key found, in no order, some twice, until it returns true. */
+typedef bool live_each(void *ctx, const struct live_node *n);
+void live_table_each(const struct live_table *t, struct slice text, live_each *each, void *ctx);
+/* Is this one of the keys? Writer. */
+bool live_table_has(const struct live_table *t, struct slice key);
 /* LIVE_BITS: asks for each length from @from to @to that occurs. @key(ctx, bits, out) writes the key and returns its size. */
 typedef size_t live_key_of(const void *ctx, unsigned int bits, char *out);
 const struct live_node *live_table_find_bits(const struct live_table *t, unsigned int from,
