@@ -241,6 +241,18 @@ static bool load_cert(struct tls_server *t, const struct tls_maker *m)
 	return t->cert;
 }
 
+/* @list: names with their length in front, as on the wire. */
+static bool alpn_has(struct slice list, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < list.n; i += (uint8_t)list.p[i] + 1u)
+		if ((uint8_t)list.p[i] == n && i + n < list.n &&
+		    memcmp(list.p + i + 1, name, n) == 0)
+			return true;
+	return false;
+}
+
 static void make_server(struct config *cfg, struct diag *d, struct server *s)
 {
 	struct tls_server *t = tls_server_of(s);
@@ -254,6 +266,11 @@ static void make_server(struct config *cfg, struct diag *d, struct server *s)
 	tls_options_fill(&t->o, &tls_settings.server);
 	if (!t->o.verify)
 		t->o.verify = (uint8_t)tls_settings.server_verify;
+	if (s->px->mode == MODE_HTTP && t->ssl && alpn_has(t->o.alpn, "h2"))
+		diag_error(d, s->at,
+			   "%s: 'alpn h2': HTTP/2 to servers is HAProxy's, lbd does not have it "
+			   "yet\nwrite 'alpn http/1.1', or nothing",
+			   m.who);
 	if (!load_cert(t, &m))
 		return;
 	t->end.ctx = tls_ctx_make(&m, &t->o, t->cert);
