@@ -117,7 +117,7 @@ int steer_tables_build(const struct lbdmap_steer_rule *rules, size_t n, struct s
 	out->nets = calloc(n ? n : 1, sizeof(*out->nets));
 	if (!sorted || !out->nets)
 		rc = -ENOMEM;
-	else
+	else if (n)
 		memcpy(sorted, rules, n * sizeof(*sorted));
 	if (!rc)
 		qsort(sorted, n, sizeof(*sorted), by_net_and_port);

@@ -468,6 +468,7 @@ static void drop_framing(struct http_msg *m)
 	if (m->flags & MSG_F_TE_SEEN)
 		http_hdr_delete_all(m, HDR_TRANSFER_ENCODING, SLICE_NONE);
 	m->flags &= ~(MSG_F_CHUNKED | MSG_F_LENGTH);
+	m->length = 0;
 }
 
 static enum h1_error response_done(struct http_msg *m)

@@ -56,7 +56,7 @@ static inline bool slice_has_prefix(struct slice a, struct slice prefix)
 
 static inline bool slice_has_prefix_case(struct slice a, struct slice prefix)
 {
-	return a.n >= prefix.n && strncasecmp(a.p, prefix.p, prefix.n) == 0;
+	return a.n >= prefix.n && (prefix.n == 0 || strncasecmp(a.p, prefix.p, prefix.n) == 0);
 }
 
 static inline bool slice_has_suffix(struct slice a, struct slice suffix)
@@ -70,7 +70,7 @@ static inline struct slice slice_from(struct slice a, size_t from)
 {
 	if (from > a.n)
 		from = a.n;
-	return (struct slice){ a.p + from, a.n - from };
+	return (struct slice){ from ? a.p + from : a.p, a.n - from }; /* NULL + 0 is no pointer */
 }
 
 /* The first @n bytes at most. */

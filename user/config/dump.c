@@ -221,6 +221,7 @@ void dump_line(const struct cfg_line *l, bool begins_section)
 
 void dump_print(FILE *to)
 {
-	fwrite(dump.text.p, 1, dump.text.n, to);
+	if (dump.text.n)
+		fwrite(dump.text.p, 1, dump.text.n, to);
 	fflush(to);
 }

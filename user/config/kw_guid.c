@@ -73,11 +73,16 @@ static int by_text(const void *a, const void *b)
 
 static void check_unique(struct config *cfg, struct diag *d)
 {
+	if (!nguids)
+		return;
 	qsort(guids, (size_t)nguids, sizeof(*guids), by_text);
 	for (int i = 1; i < nguids; i++)
 		if (!strcmp(guids[i].text, guids[i - 1].text))
 			diag_error(d, guids[i].at, "guid '%s' is already used at %s:%d",
 				   guids[i].text, guids[i - 1].at.file, guids[i - 1].at.line);
+	free(guids); /* their texts are this configuration's */
+	guids = NULL;
+	nguids = 0;
 }
 
 #define HELP "A name that must be unique in the whole configuration; nothing else follows from it."

@@ -20,6 +20,7 @@
 #define SEND_MS     2000
 #define RECEIVE_MS  5000
 #define FDS_MAX     65536
+#define LINE_MAX_N  65536 /* of what has no end of line yet */
 
 static struct {
 	int *fd; /* -1: taken */
@@ -177,10 +178,10 @@ static int receive_some(int sock, struct strbuf *b)
 	if (r < 0)
 		return errno == EINTR ? 0 : -errno;
 	keep_fds(&m);
-	if (r == 0 || m.msg_flags & MSG_CTRUNC || got.nfds > FDS_MAX)
+	if (r == 0 || m.msg_flags & MSG_CTRUNC || got.nfds > FDS_MAX || got.nkeys > FDS_MAX)
 		return -EPROTO;
 	strbuf_add(b, text, (size_t)r);
-	return 0;
+	return b->n > LINE_MAX_N ? -EPROTO : 0;
 }
 
 /* A descriptor that is no listening socket would be accepted on for ever. */
