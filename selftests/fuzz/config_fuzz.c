@@ -12,6 +12,7 @@
 #include "balance/balance.h"
 #include "balance_http.h"
 #include "check/check.h"
+#include "check/state_file.h"
 #include "check_http.h"
 #include "config/reader.h"
 #include "datapath/datapath.h"
@@ -20,9 +21,14 @@
 #include "log/log.h"
 #include "loop/thread.h"
 #include "policy/http_policy.h"
+#include "policy/pattern_ref.h"
 #include "policy/rules.h"
+#include "policy/vars.h"
 #include "stats_page.h"
+#include "stick/config.h"
 #include "stream/session.h"
+#include "stream/steering.h"
+#include "transport/tls.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -42,8 +48,12 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	config_language_init();
 	balance_init();
 	policy_init();
+	stick_init();
 	log_init();
 	admin_init();
+	pattern_cli_init();
+	vars_cli_init();
+	tls_module_init();
 	stream_module_init();
 	http_init();
 	health_mode_init();
@@ -52,7 +62,9 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	check_init();
 	check_http_init();
 	stats_page_init();
+	steering_init();
 	datapath_init();
+	state_file_init();
 	config_reading.no_getaddrinfo = true;
 	worker_count = 2;
 	nowhere = fopen("/dev/null", "w");

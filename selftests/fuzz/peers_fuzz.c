@@ -28,7 +28,7 @@ static struct peers *section;
 static void setup(void)
 {
 	static struct diag d;
-	struct config *cfg;
+	static struct config *cfg; /* reachable to the end */
 
 	if (section)
 		return;

@@ -306,6 +306,16 @@ static int restore_all(struct config *cfg, struct diag *d)
 	return 0;
 }
 
+int state_text_restore(struct config *cfg, char *text)
+{
+	int n;
+
+	take_text(cfg, text, "text", NULL);
+	n = nrows;
+	restore_all(cfg, cfg->diag);
+	return n;
+}
+
 /* ---- words ---- */
 
 static int parse_global_text(struct cfg_line *l)

@@ -6,6 +6,11 @@
 #ifndef LBD_CHECK_STATE_FILE_H
 #define LBD_CHECK_STATE_FILE_H
 
+struct config;
+
 void state_file_init(void);
+/* What such a file holds (it is written into), then put on the servers with `load-server-state-from-file global`: what
+ * init's check and station do, for tests. The number of lines that were good. */
+int state_text_restore(struct config *cfg, char *text);
 
 #endif
