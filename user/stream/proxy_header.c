@@ -288,7 +288,8 @@ static void out(struct proxy_out *o, const void *p, size_t n)
 		o->full = true;
 		return;
 	}
-	memcpy(o->p + o->n, p, n);
+	if (n) /* a TLV may be empty */
+		memcpy(o->p + o->n, p, n);
 	o->n += n;
 }
 
