@@ -2,6 +2,7 @@
 /*
  * live_index.c - see live_index.h. Writing: whoever holds the lock of the reference; asking: any worker.
  */
+#include <endian.h>
 #include <stdlib.h>
 #include <urcu-qsbr.h>
 
@@ -108,6 +109,7 @@ bool live_index_is_table(const struct live_index *ix, const struct live_node *n)
 
 #define INT_KEY_BYTES 9
 #define IP_KEY_BYTES  17
+#define IP4_KEY_BYTES 8
 #define IP6_BITS      64 /* added to the length of an IPv6 network */
 
 /* Order-preserving as an unsigned number. */
@@ -131,6 +133,16 @@ static size_t ip_key(const void *address, unsigned int code, char *out)
 	unsigned int bits = code < IP6_BITS ? code : code - IP6_BITS;
 	unsigned int bytes = bits / 8, rest = bits % 8;
 
+	if (code < IP6_BITS) { /* one word, for one store */
+		uint32_t v;
+		uint64_t key;
+
+		memcpy(&v, a->ip, sizeof(v));
+		v &= htobe32((uint32_t)(0xffffffff00000000u >> bits));
+		key = htole64((uint64_t)v << 32 | code);
+		memcpy(out, &key, sizeof(key));
+		return IP4_KEY_BYTES;
+	}
 	memset(out, 0, IP_KEY_BYTES);
 	out[0] = (char)code;
 	memcpy(out + 1, a->ip, bytes);
@@ -267,7 +279,7 @@ static void put_parsed(struct live_index *ix, uint16_t number, struct pat_entry 
 		}
 		code = p->bits + (p->net.family == ADDR_IP6 ? IP6_BITS : 0);
 		n = node_new(e, number, NULL, IP_KEY_BYTES);
-		ip_key(&p->net, code, (char *)(n + 1));
+		n->n = (uint32_t)ip_key(&p->net, code, (char *)(n + 1));
 		put(ix, n);
 		break;
 	case MATCH_BIN:

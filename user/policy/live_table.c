@@ -5,7 +5,7 @@
  * as removed, so a reader that walks along never misses a key that stays; what is removed goes when the table is built anew.
  *
  * All prefixes of a text are hashed in one walk, and only lengths that occur are looked up. Bits in a filter say which first 4, 8, 16, 32,
- * 64 bytes occur at all, so most walks end at the fourth byte. Substrings are prefixes from every place of the text on.
+ * 64 bytes occur at all, so most walks end at the fourth byte, and of each key that it occurs: of many lengths few are looked up. Substrings are prefixes from every place of the text on.
  * Growing is spread: the larger table takes over MOVE_STEP slots with every change, and until it has all, readers who find nothing in it
  * look into the old one.
  */
@@ -68,7 +68,8 @@ static void slots_free(struct rcu_head *head)
 	free(s);
 }
 
-static bool has_filter(const struct live_table *t)
+/* Are its keys looked for by walking along a text? */
+static inline bool walks(const struct live_table *t)
 {
 	return t->kind != LIVE_EXACT && t->kind != LIVE_BITS;
 }
@@ -81,7 +82,7 @@ static struct live_slots *slots_new(const struct live_table *t, uint32_t n, size
 	s->most = longest < 255 ? 255
 				: longest * 2; /* never less than that of the table it replaces */
 	s->lengths = xzalloc((s->most / 64 + 1) * sizeof(*s->lengths));
-	if (has_filter(t)) {
+	if (t->kind != LIVE_EXACT) {
 		s->filter_mask = (uint64_t)n * 8 - 1;
 		s->filter = xzalloc((s->filter_mask + 1) / 8);
 	}
@@ -138,9 +139,9 @@ static inline unsigned char fold(bool icase, char c)
 }
 
 /* 0, 1, ...: the byte that is hashed as number @i. */
-static inline char byte_at(const struct live_table *t, struct slice s, size_t i)
+static inline char byte_at(enum live_kind kind, struct slice s, size_t i)
 {
-	return t->kind == LIVE_SUFFIX ? s.p[s.n - 1 - i] : s.p[i];
+	return kind == LIVE_SUFFIX ? s.p[s.n - 1 - i] : s.p[i];
 }
 
 static uint64_t hash_words(struct slice s)
@@ -151,6 +152,8 @@ static uint64_t hash_words(struct slice s)
 		memcpy(&w, s.p, 8);
 		h = mix(h ^ w);
 	}
+	if (!s.n)
+		return h;
 	w = 0;
 	memcpy(&w, s.p, s.n);
 	return mix(h ^ w);
@@ -160,10 +163,10 @@ static uint64_t hash_all(const struct live_table *t, struct slice s)
 {
 	uint64_t h = HASH_START;
 
-	if (!has_filter(t) && !t->icase)
+	if (!walks(t) && !t->icase)
 		return hash_words(s);
 	for (size_t i = 0; i < s.n; i++)
-		h = step(h, fold(t->icase, byte_at(t, s, i)));
+		h = step(h, fold(t->icase, byte_at(t->kind, s, i)));
 	return h;
 }
 
@@ -183,6 +186,8 @@ static inline bool is_level(size_t n)
 {
 	return n >= 4 && n <= 64 && (n & (n - 1)) == 0;
 }
+
+#define WHOLE_KEY 0x5bd1e9955bd1e995u /* tells the bit of a key from that of a beginning */
 
 static inline bool filter_bit(const struct live_slots *s, uint64_t h)
 {
@@ -212,8 +217,11 @@ static void filter_add(const struct live_table *t, struct live_slots *s, const s
 	struct slice key = slice_make(n->key, n->n);
 	uint64_t h = HASH_START;
 
+	filter_set(s, n->hash ^ WHOLE_KEY);
+	if (!walks(t))
+		return;
 	for (size_t i = 0; i < key.n && i < 64; i++) {
-		h = step(h, fold(t->icase, byte_at(t, key, i)));
+		h = step(h, fold(t->icase, byte_at(t->kind, key, i)));
 		if (is_level(i + 1))
 			filter_set(s, h);
 	}
@@ -313,12 +321,24 @@ static bool each_same(const struct search *q, const struct live_node *n)
 	return false;
 }
 
+/* Most keys that are looked up are there, in their first slot: their nodes come into the cache together, too. */
+static inline void prefetch_node(const struct live_slots *s, uint64_t hash)
+{
+	uint64_t m = mix(hash);
+	uint64_t v = __atomic_load_n(&s->slot[(uint32_t)(m >> 16) & s->mask], __ATOMIC_RELAXED);
+
+	if (v >> PTR_BITS == m >> PTR_BITS)
+		__builtin_prefetch(slot_node(v));
+}
+
 /* Those gathered later are longer. True: there is one that will do, whatever else there is. */
 static bool look_up(struct search *q)
 {
 	unsigned int n = q->n;
 
 	q->n = 0;
+	for (unsigned int k = 0; n > 1 && k < n; k++)
+		prefetch_node(q->s, q->gathered[k].hash);
 	for (unsigned int k = 0; k < n; k++) {
 		unsigned int i = q->want == LIVE_LONGEST ? n - 1 - k : k;
 		const struct live_node *node =
@@ -358,23 +378,39 @@ static inline bool is_delim(const struct live_table *t, char c)
 	return t->delims[(unsigned char)c / 64] >> ((unsigned char)c % 64) & 1;
 }
 
-/* All keys that begin (of LIVE_SUFFIX: end) @s; of LIVE_WORD only up to where a word ends. */
-static bool walk(struct search *q, struct slice s)
+/* walk() for one kind: the compiler makes one loop of each, without the questions that have one answer. */
+static inline __attribute__((always_inline)) bool walk_as(struct search *q, struct slice s,
+							  enum live_kind kind, bool icase)
 {
-	const struct live_table *t = q->t;
 	size_t most = s.n < q->longest ? s.n : q->longest;
 	uint64_t h = HASH_START;
 
 	for (size_t n = 0;; n++) {
 		if (has_length(q->s, n) &&
-		    (t->kind != LIVE_WORD || n == s.n || is_delim(t, s.p[n])) &&
-		    gather(q, h, slice_make(t->kind == LIVE_SUFFIX ? s.p + s.n - n : s.p, n)))
+		    (kind != LIVE_WORD || n == s.n || is_delim(q->t, s.p[n])) &&
+		    filter_has(q->s, h ^ WHOLE_KEY) &&
+		    gather(q, h, slice_make(kind == LIVE_SUFFIX ? s.p + s.n - n : s.p, n)))
 			return true;
 		if (n == most)
 			return false;
-		h = step(h, fold(t->icase, byte_at(t, s, n)));
+		h = step(h, fold(icase, byte_at(kind, s, n)));
 		if (is_level(n + 1) && !filter_has(q->s, h))
 			return false;
+	}
+}
+
+/* All keys that begin (of LIVE_SUFFIX: end) @s; of LIVE_WORD only up to where a word ends. */
+static bool walk(struct search *q, struct slice s)
+{
+	bool icase = q->t->icase;
+
+	switch (q->t->kind) {
+	case LIVE_SUFFIX:
+		return icase ? walk_as(q, s, LIVE_SUFFIX, true) : walk_as(q, s, LIVE_SUFFIX, false);
+	case LIVE_WORD:
+		return icase ? walk_as(q, s, LIVE_WORD, true) : walk_as(q, s, LIVE_WORD, false);
+	default:
+		return icase ? walk_as(q, s, LIVE_PREFIX, true) : walk_as(q, s, LIVE_PREFIX, false);
 	}
 }
 
@@ -467,13 +503,16 @@ bool live_table_has(const struct live_table *t, struct slice key)
 static bool gather_bits(struct search *q, uint64_t set, unsigned int base, live_key_of *key,
 			const void *ctx)
 {
+	bool several = set & (set - 1);
 	char buf[GATHER][24];
 
 	for (; set; set &= set - 1) {
 		char *at = buf[q->n];
 		size_t n = key(ctx, base + (unsigned int)__builtin_ctzll(set), at);
+		uint64_t h = hash_all(q->t, slice_make(at, n));
 
-		if (gather(q, hash_all(q->t, slice_make(at, n)), slice_make(at, n)))
+		if ((!several || filter_has(q->s, h ^ WHOLE_KEY)) &&
+		    gather(q, h, slice_make(at, n)))
 			return true;
 	}
 	return look_up(q);
