@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * vars.c - variables of rules. A holder has a short list of values (a handful per request: a list beats a hash); values
+ * vars.c - variables of rules. A holder has a short list of values (a handful per request: a list beats a hash), of a pool; values
  * are copies on the heap, because a variable outlives the data it was taken from. The proc scope has one list and a lock.
  */
 #include <ctype.h>
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/pool.h"
 #include "policy/registry.h"
 #include "policy/sample_util.h"
 #include "policy/vars.h"
+#include "process/start.h"
 #include "stream/stream.h"
 
 struct vars {
@@ -19,6 +21,9 @@ struct vars {
 	char *mem;           /* of text and bytes */
 	size_t mem_bytes;
 };
+
+#define SPARE 64
+static __thread struct pool pool; /* of struct vars */
 
 struct vars_limits vars_limits;
 static _Atomic size_t all_bytes; /* counted while there is a limit of all */
@@ -197,11 +202,14 @@ static bool store(struct vars **holder, const struct var_name *v, const struct s
 	if (!account(v->scope, ctx, before, after))
 		return false;
 	if (!var) {
-		var = calloc(1, sizeof(*var));
+		var = pool_get(&pool, sizeof(*var));
 		if (!var)
 			return false;
-		var->name = v;
 		var->next = *holder;
+		var->name = v;
+		var->value.type = SMP_NONE;
+		var->mem = NULL;
+		var->mem_bytes = 0;
 		*holder = var;
 	}
 	if (is_text(smp) && !keep_text(var, smp->u.s))
@@ -273,7 +281,7 @@ static void var_free(struct vars **at)
 		atomic_fetch_sub(&all_bytes, bytes_of(var));
 	*at = var->next;
 	free(var->mem);
-	free(var);
+	pool_put(&pool, var, SPARE);
 }
 
 /* Names of the process are made with the configuration and stay; all others are gone. */
@@ -461,8 +469,16 @@ static const struct converter_row converters[] = {
 	  .help = "Forgets a variable and passes the sample on." },
 };
 
+static void trim(struct loop *l)
+{
+	pool_trim(&pool);
+}
+
+static struct start_hooks hooks = { .name = "variables", .worker_stop = trim };
+
 void vars_register(void)
 {
+	start_register(&hooks);
 	fetch_register(fetches, ARRAY_SIZE(fetches));
 	converter_register(converters, ARRAY_SIZE(converters));
 }
