@@ -6,6 +6,7 @@
 #include "http/h1.h"
 
 #ifdef __SSE2__
+#include <ctype.h>
 #include <emmintrin.h>
 #endif
 
@@ -359,6 +360,12 @@ static enum h1_result folded_line(struct h1_head *h, struct http_msg *m, struct 
 	return H1_OK;
 }
 
+/* The options accept-invalid-http-...: any character in a name but what parts lines, words and name from value. */
+static bool name_relaxed(char c)
+{
+	return (unsigned char)c > ' ' && c != ':' && c != 127;
+}
+
 /* One header line at @p; *next is set behind it. */
 static enum h1_result header_line(struct h1_head *h, struct http_msg *m, struct segment *seg,
 				  char *p, const char *end, const char **next)
@@ -375,6 +382,11 @@ static enum h1_result header_line(struct h1_head *h, struct http_msg *m, struct 
 	}
 	for (char c; p < end && (c = token_lower[(unsigned char)*p]); p++)
 		*p = c;
+	if (h->relax & H1_RELAX_CHARS) /* whatever is left of a name that is none */
+		while (p < end && name_relaxed(*p)) {
+			*p = (char)tolower((unsigned char)*p);
+			p++;
+		}
 	if (p == end)
 		return H1_MORE;
 	if (*p != ':' || p == name)

@@ -3,6 +3,7 @@
  * cmd_basic.c - commands about the conversation itself: prompt, quit, levels, timeout, and what the process is called.
  * Control thread.
  */
+#include "base/coverage.h"
 #include "admin/private.h"
 
 #include "base/units.h"
@@ -108,8 +109,10 @@ static enum cli_result run_env(struct cli_request *r)
 	for (char **e = environ; e && *e; e++) {
 		if (!n)
 			cli_say(r, "%s", *e);
-		else if (strncmp(*e, name, n) == 0 && (*e)[n] == '=')
+		else if (strncmp(*e, name, n) == 0 && (*e)[n] == '=') {
+			coverage_note("env", name);
 			return cli_say(r, "%s", *e);
+		}
 	}
 	return n ? cli_say(r, "Variable not found") : CLI_DONE;
 }

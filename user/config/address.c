@@ -196,8 +196,9 @@ int cfg_address_look_up(const char *host, int family, struct addr *out)
 		hints.ai_family = AF_INET;
 	if (family == AF_UNSPEC && config_reading.ipv6_only)
 		hints.ai_family = AF_INET6;
-	if (config_reading.no_getaddrinfo)
-		hints.ai_flags = AI_NUMERICHOST;
+	if (family == AF_UNSPEC && config_reading.no_getaddrinfo)
+		hints.ai_family =
+			AF_INET; /* what gethostbyname(3) knows, which HAProxy falls back to */
 	rc = getaddrinfo(host, NULL, &hints, &list);
 	if (rc)
 		return rc;

@@ -317,7 +317,7 @@ static const struct cfg_keyword rows[] = {
 	PROCESS("fd-hard-limit", parse_fd_hard_limit, "fd-hard-limit <number>",
 		"Most descriptors that the process takes, whatever the system allows."),
 	PROCESS("nogetaddrinfo", parse_nogetaddrinfo, "nogetaddrinfo",
-		"Names are not looked up, as -dG."),
+		"Names of servers stand for IPv4 addresses only, as with gethostbyname(3)."),
 	PROCESS("dns-accept-family", parse_dns_family, "dns-accept-family auto|ipv4|ipv6",
 		"Families of the addresses that names of servers resolve to."),
 	PROCESS("harden.reject-privileged-ports.tcp", parse_privileged_ports,

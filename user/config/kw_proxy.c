@@ -28,9 +28,11 @@ static int parse_mode(struct cfg_line *l)
 			continue;
 		l->px->mode = modes[i].mode;
 		coverage_note("mode", modes[i].name);
-		if (modes[i].old)
+		if (modes[i].old) {
+			coverage_note("legacy-removed", "mode health");
 			diag_warning_once(l->diag, "mode health", cfg_place(l, 1),
 					  "'mode health' is an old form: %s", modes[i].old);
+		}
 		return 0;
 	}
 	return cfg_error(l, l->first_arg, "there is no mode '%s', only tcp, http, udp and health",

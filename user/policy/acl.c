@@ -139,6 +139,7 @@ static int parse_flags(struct test_words *w)
 		int r;
 
 		if (!strcmp(word(w), "--")) {
+			coverage_note("acl-flag", "--");
 			w->at++;
 			break;
 		}

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/coverage.h"
 #include "policy/cond.h"
 #include "policy/rules_priv.h"
 #include "policy/sample_util.h"
@@ -118,6 +119,8 @@ static bool fetch_env(const struct smp_arg *args, const struct smp_ctx *ctx, str
 {
 	const char *z = getenv(args[0].s.p);
 
+	if (z)
+		coverage_note("env", args[0].s.p);
 	return z && smp_str(out, slice_z(z));
 }
 

@@ -257,7 +257,7 @@ static const struct arg_row rows[] = {
 	  "-dC[key]       print the configuration as it was read; with a key (a number) names, "
 	  "addresses and secrets are hashed" },
 	{ "-dD", ARG_FLAG, take_diag, "-dD            diagnostics: '.diag' lines speak" },
-	{ "-dG", ARG_FLAG, take_no_getaddrinfo, "-dG            do not look names up" },
+	{ "-dG", ARG_FLAG, take_no_getaddrinfo, "-dG            as 'nogetaddrinfo': names of servers stand for IPv4 addresses only" },
 	{ "-dr", ARG_FLAG, take_ignore_resolution,
 	  "-dr            go on when a server's name cannot be resolved" },
 	FLAG("-dR", no_reuseport, "-dR            one shared socket per address, no SO_REUSEPORT"),

@@ -4,6 +4,7 @@
  * the same command line; when it serves, the older ones are told to finish. A worker that cannot start changes nothing.
  * Control thread of a process without other threads (master), or the worker's control thread.
  */
+#include "base/coverage.h"
 #include "process/master.h"
 
 #include <errno.h>
@@ -505,6 +506,7 @@ int master_enter(const struct global *g, const struct args *a, char **argv, stru
 	say(NOTICE, "Loading success.");
 	background_ready();
 	notify("READY=1\n");
+	coverage_release();
 	master_loop();
 	return -1; /* not reached */
 }

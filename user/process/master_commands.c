@@ -174,6 +174,8 @@ static void run_env(struct mclient *c, char **words, int nwords)
 	for (char **e = environ; e && *e; e++)
 		if (!n || (!strncmp(*e, words[2], n) && (*e)[n] == '='))
 			mclient_say(c, "%s\n", *e);
+	if (n)
+		coverage_note("env", words[2]);
 }
 
 static void run_help(struct mclient *c, char **words, int nwords);

@@ -29,6 +29,7 @@ static int begin(struct cfg_line *l)
 {
 	struct peers *p;
 
+	coverage_note("peers", "peers");
 	current = NULL;
 	ndefault_bind = 0;
 	if (l->nwords != 2)

@@ -285,7 +285,8 @@ static const struct bind_option bind_options[] = {
 	{ "process", opt_process, KERNEL_EXACT, NULL, "process 1[/<threads>]",
 	  "Old form of 'thread'." },
 	{ "severity-output", opt_severity, KERNEL_EXACT, NULL, "severity-output none|number|string",
-	  "For stats sockets, where only 'none' is available; others ignore it." },
+	  "No effect: stats sockets have the default 'none' only, others ignore it.",
+	  CFG_EFFECT_NONE },
 };
 
 /* ---- servers ---- */

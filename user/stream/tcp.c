@@ -307,8 +307,13 @@ static bool tcp_move(struct tcp_stream *t, struct relay *r, struct side *from, s
 	}
 }
 
+static uint32_t to_options(const struct tcp_stream *t, const struct side *to)
+{
+	return to == &t->client ? t->s.sess->fe->options : t->s.be->options;
+}
+
 /* A direction has ended: the receiver is told, unless all is over and close() tells both. Only a -fin timeout starts anew. */
-static void tcp_pass_end(struct tcp_stream *t, struct relay *r, const struct relay *other,
+static void tcp_pass_end(struct tcp_stream *t, struct relay *r, struct relay *other,
 			 struct side *to)
 {
 	uint32_t fin =
@@ -316,6 +321,10 @@ static void tcp_pass_end(struct tcp_stream *t, struct relay *r, const struct rel
 
 	if (!r->ended || other->ended || (r->to->flags & CONN_WR_SHUT))
 		return;
+	if (to_options(t, to) & PX_O_NOLINGER) {
+		other->ended = true; /* close() tells it, by a reset */
+		return;
+	}
 	conn_shut_write(r->to);
 	to->fin = true;
 	if (fin)
