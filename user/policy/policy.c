@@ -229,6 +229,7 @@ void policy_init(void)
 		names_register(&walkers[i]);
 	backend_register();
 	vars_register();
+	vars_conf_register();
 	global_vars_register();
 	userlist_register();
 	fetch_internal_register();

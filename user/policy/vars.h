@@ -50,6 +50,8 @@ void vars_free(struct vars **holder);
 void vars_drop_scope(struct vars **holder, enum var_scope scope);
 
 void vars_register(void);
+/* The limits as keywords of the global section. */
+void vars_conf_register(void);
 /* get var, set var */
 void vars_cli_init(void);
 /* `set-var` of the global section. */
