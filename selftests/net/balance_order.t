@@ -174,6 +174,63 @@ def _():
             same(both, i, n, f"{lines} after {command}", hold="leastconn" in lines)
 
 
+@case("roundrobin: 24 random changes of a weight in use, at random turns")
+def _():
+    sets = random_sets(12, 3) + random_sets(12, 9)
+    both = Both([("balance roundrobin", s) for s in sets])
+    for i, s in enumerate(sets):
+        turn, which, to = rng.randint(0, 20), rng.randrange(len(s)), rng.randint(1, 9)
+        same(both, i, turn, ", ".join(s))
+        haproxy, lbd = both.cmd(f"set server l{i}/s{which} weight {to}")
+        equal(lbd, haproxy, "reply")
+        same(both, i, 40, f"{', '.join(s)} after s{which} got {to} at turn {turn}")
+
+
+@case("backups while active servers go and come back, with and without allbackups")
+def _():
+    # the first backups have weight 1: static-rr in haproxy takes others, too, for each unit of weight above
+    servers = ["weight 2", "weight 1 id 9", "backup", "backup", "backup weight 3"]
+    rows = [(f"balance {b}{more}", servers) for b in ("roundrobin", "static-rr", "first", "source", "source\nhash-type consistent")
+            for more in ("", "\noption allbackups")]
+    both = Both(rows)
+    steps = (None, "disable server l{}/s0", "set server l{}/s1 state drain", "set server l{}/s2 state maint", "set server l{}/s1 state ready",
+             "set server l{}/s1 weight 0%", "set server l{}/s2 state ready")
+    for i, (lines, _) in enumerate(rows):
+        for command in steps:
+            if command:
+                haproxy, lbd = both.cmd(command.format(i))
+                equal(lbd, haproxy, f"reply to '{command}' of {lines}")
+            haproxy, lbd = both.picks(i, 9)
+            if "rr" in lines.replace("roundrobin", "rr") and command:  # the same servers; where a turn begins after a change may differ
+                haproxy, lbd = set(haproxy), set(lbd)
+            equal(lbd, haproxy, f"servers of {lines} after {command}")
+
+
+@case("slow start: where sources go while a server has a sixteenth of its weight, and when it is changed meanwhile")
+def _():
+    rows = [(f"balance source\n{form}", ["weight 40 slowstart 900s", "weight 12", "weight 30 id 77 slowstart 900s"])
+            for form in ("hash-type consistent", "hash-type consistent sdbm avalanche", "hash-type map-based")]
+    sources = [f"127.{rng.randint(0, 255)}.{rng.randint(0, 255)}.{rng.randint(1, 254)}" for _ in range(80)]
+    both = Both(rows)
+    for i, (lines, _) in enumerate(rows):
+        full = by_source(both, i, sources)
+        for command in ("disable server l{}/s0", "enable server l{}/s0", "set server l{}/s2 state drain", "set server l{}/s2 state ready",
+                        "set server l{}/s0 state maint", "set server l{}/s0 state ready", "set server l{}/s2 weight 100%"):
+            haproxy, lbd = both.cmd(command.format(i))
+            equal(lbd, haproxy, f"reply to '{command}'")
+            haproxy, lbd = by_source(both, i, sources)
+            equal(lbd, haproxy, f"servers of {lines} after {command}")
+            if command.startswith("enable"):
+                true((lbd == full[1]) == ("map" in lines), f"{lines}: a sixteenth of the weight shows unless the table is static")
+
+
+@case("leastconn: 8 idle servers that fill up evenly, in one order")
+def _():
+    both = Both([("balance leastconn", weights(*[1] * 8))])
+    got = same(both, 0, 64, "equal weights", hold=True)
+    equal({c: got.count(c) for c in set(got)}, {c: 8 for c in "ABCDEFGH"}, "connections of each")
+
+
 def by_source(both, service, sources):
     """The letters of both proxies for these client addresses."""
     out = []

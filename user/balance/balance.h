@@ -116,6 +116,13 @@ bool balance_has_its_share(const struct balance *b, const struct server *s,
 /* At its limit (dynamic between minconn and maxconn), or others wait for it already. Any worker. */
 bool balance_server_is_full(const struct server *s);
 
+/* The next pick will look at @s: among thousands of servers its lines are in no cache by then. */
+static inline void balance_will_pick(const struct server *s)
+{
+	__builtin_prefetch(&s->px);
+	__builtin_prefetch(&s->load, 1);
+}
+
 /* Shall a pick pass @s over? True for a full one (unless full ones are taken too) and the one to avoid. */
 static inline bool pick_request_skips(const struct pick_request *r, const struct server *s)
 {

@@ -131,11 +131,15 @@ static struct server *leastconn_pick(struct balance *b, const struct pick_reques
 static void leastconn_count(struct balance *b, struct server *s, int by)
 {
 	struct leastconn *lc = b->state;
+	uint32_t first;
 
 	pthread_mutex_lock(&lc->lock);
 	lc->member[s->index].taken += by;
 	if (lc->member[s->index].weight)
 		leastconn_place(lc, s->index);
+	first = lb_heap_first(&lc->heap);
+	if (first != HEAP_NONE)
+		balance_will_pick(lc->member[first].server);
 	pthread_mutex_unlock(&lc->lock);
 }
 

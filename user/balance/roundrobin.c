@@ -85,11 +85,14 @@ static struct server *roundrobin_pick(struct balance *b, const struct pick_reque
 {
 	struct roundrobin *rr = b->state;
 	struct skip_ctx skip = { rr, r };
-	uint32_t member;
+	uint32_t member, next;
 
 	pthread_mutex_lock(&rr->lock);
 	member = wrr_pick(rr->wrr, roundrobin_skip, &skip);
+	next = wrr_next(rr->wrr);
 	pthread_mutex_unlock(&rr->lock);
+	if (next != WRR_NONE)
+		balance_will_pick(rr->server[next]);
 	return member == WRR_NONE ? NULL : rr->server[member];
 }
 

@@ -29,4 +29,7 @@ void wrr_set_weights(struct wrr *w, const uint32_t *weight);
  */
 uint32_t wrr_pick(struct wrr *w, bool (*skip)(void *ctx, uint32_t member), void *ctx);
 
+/* Whose turn comes after the last pick unless something changes: to fetch its memory early. WRR_NONE: not known. */
+uint32_t wrr_next(const struct wrr *w);
+
 #endif /* LBD_BALANCE_WRR_H */

@@ -67,7 +67,6 @@ enum server_init_state { INIT_UP, INIT_FULLY_UP, INIT_DOWN, INIT_FULLY_DOWN };
 
 struct server {
 	struct list node; /* proxy.servers */
-	struct proxy *px;
 	const char *name;
 	uint32_t puid; /* HAProxy's server id (balance/ids.h) */
 	bool id_explicit;
@@ -81,8 +80,8 @@ struct server {
 	bool unresolved;       /* its name has no address: it starts in maintenance (RMAINT) */
 	bool port_is_offset; /* "+100", "-20" or none: relative to the client's destination port */
 	int32_t port_offset;
-	uint32_t weight;                     /* 0..256, default 1 */
-	uint32_t maxconn, minconn, maxqueue; /* 0: no limit */
+	uint32_t weight;            /* 0..256, default 1 */
+	uint32_t maxconn, maxqueue; /* 0: no limit */
 	bool backup, disabled;
 	uint8_t hash_key;         /* enum server_hash_key */
 	uint8_t init_state;       /* enum server_init_state */
@@ -95,9 +94,11 @@ struct server {
 		*next_tracker;      /* who follows this one; the next who follows the same */
 	struct conn_setup setup;    /* transport and handshakes of connections to it */
 	struct source_conf *source; /* `source` (stream/source.h), NULL: the backend's */
-	uint32_t index; /* position in the backend, 0-based, stable for the process's life */
-
 	struct server_load load;
+	/* With the first words of `live` on the next line: among many servers each further line that a pick reads is a miss. */
+	struct proxy *px;
+	uint32_t index;   /* position in the backend, 0-based, stable for the process's life */
+	uint32_t minconn; /* 0: no ramp */
 	struct server_live live;
 	struct timer warmup;            /* the next step of a slow start (control thread) */
 	struct kernel_counters *kernel; /* on the kernel path, else NULL */

@@ -41,10 +41,13 @@ uint32_t queue_length_max(const struct queue *q)
 static uint32_t limit_by_load(const struct server *s)
 {
 	uint32_t max = atomic_load_explicit(&s->live.maxconn, memory_order_relaxed);
-	uint32_t full = s->px->fullconn, now;
+	uint32_t full, now;
 	uint64_t ramp;
 
-	if (!s->minconn || s->minconn >= max || !full)
+	if (!s->minconn || s->minconn >= max)
+		return max;
+	full = s->px->fullconn;
+	if (!full)
 		return max;
 	now = atomic_load_explicit(&s->px->be_conns, memory_order_relaxed);
 	if (now >= full)
