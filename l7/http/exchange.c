@@ -428,7 +428,7 @@ enum step_result http_step_response_rules(struct stream *s)
 		t->status = t->rsp.status;
 		s->up->requests++;
 		note_login(t);
-		http_count_status(t);
+		http_count_server_status(t);
 		stick_note(s, http_stick_status(t->status));
 		stick_answer(t);
 	}
@@ -436,6 +436,9 @@ enum step_result http_step_response_rules(struct stream *s)
 	if (r != STEP_NEXT)
 		return r;
 	t->rule_phase = 0;
+	if (!http_after_rules(t))
+		return http_fail(t, 'I', 'H', 500);
+	http_count_status(t);
 	if ((t->rsp.flags & MSG_F_CONN_CLOSE) || (s->tune && s->tune->close_server))
 		t->flags |= TXN_SERVER_CLOSE;
 	http_prepare_response(t);

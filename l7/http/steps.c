@@ -134,9 +134,13 @@ static enum step_result rule_deny(struct http_txn *t, bool response)
 	struct be_counters *be = http_be_count(t);
 
 	if (response) {
+		struct be_counters *srv = http_srv_count(t);
+
 		count_add(&http_fe_count(t)->denied_resp, 1);
 		if (be)
 			count_add(&be->denied_resp, 1);
+		if (srv)
+			count_add(&srv->denied_resp, 1);
 		return http_fail(t, 'P', 'H', t->deny_status ? t->deny_status : 502);
 	}
 	stick_note(&t->s, STICK_EV_HTTP_ERR);
@@ -147,10 +151,11 @@ static enum step_result rule_deny(struct http_txn *t, bool response)
 }
 
 /* The rule wrote t->rsp: redirect, return. */
-static enum step_result rule_answered(struct http_txn *t)
+static enum step_result rule_answered(struct http_txn *t, bool response)
 {
-	count_add(&http_fe_count(t)->intercepted_req, 1);
-	stream_set_term(&t->s, 'L', 'R');
+	if (!response)
+		count_add(&http_fe_count(t)->intercepted_req, 1);
+	stream_set_term(&t->s, 'L', response ? 'H' : 'R');
 	return stream_goto(&t->s, HS_REPLY);
 }
 
@@ -189,7 +194,7 @@ enum step_result http_run_rules(struct http_txn *t, struct proxy *px, unsigned i
 	case RULE_DROP:
 		return http_abort(t, 'P', response ? 'H' : 'R');
 	case RULE_DONE:
-		return rule_answered(t);
+		return rule_answered(t, response);
 	case RULE_YIELD:
 		if (stream_paused_until(&t->s))
 			return http_pause(t);
@@ -201,6 +206,34 @@ enum step_result http_run_rules(struct http_txn *t, struct proxy *px, unsigned i
 	}
 	t->progress = (struct rule_progress){ NULL, NULL };
 	return STEP_NEXT;
+}
+
+/*
+ * `http-after-response`: on every response, the server's and our own, just before it goes out; the backend's rules, then the
+ * frontend's. They cannot wait or answer. False: a rule failed, 500 has to be said instead. Requests that were no HTTP are
+ * answered below the rules, as in HAProxy.
+ */
+bool http_after_rules(struct http_txn *t)
+{
+	struct proxy *fe = t->s.sess->fe, *px[] = { t->s.be == fe ? NULL : t->s.be, fe };
+
+	if (!t->s.t.request || (t->flags & TXN_AFTER_FAILED))
+		return true;
+	for (size_t i = 0; i < ARRAY_SIZE(px); i++) {
+		struct rule_set *rs = px[i] ? rule_set_find(px[i], RULESET_HTTP_AFTER) : NULL;
+		struct rule_progress progress = { NULL, NULL };
+		struct smp_ctx ctx;
+
+		if (!rs)
+			continue;
+		http_txn_smp_ctx(t, &ctx, true);
+		if (rules_run(rs, &ctx, &progress) != RULE_ERROR)
+			continue;
+		count_add(&http_fe_count(t)->internal_errors, 1);
+		t->flags |= TXN_AFTER_FAILED;
+		return false;
+	}
+	return true;
 }
 
 /* A page of our own may need the request's body, at most what a queue takes. */

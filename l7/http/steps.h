@@ -43,10 +43,13 @@ enum step_result http_step_end(struct stream *s);
 enum step_result http_fail(struct http_txn *t, char cause, char phase, unsigned int status);
 /* The transaction ends here and now, the client connection with it. */
 enum step_result http_abort(struct http_txn *t, char cause, char phase);
-/* t->status into the rsp_Nxx columns of frontend, backend and server. */
+/* t->status into the rsp_Nxx columns: what the client is sent (frontend, backend), what the server has sent. */
 void http_count_status(struct http_txn *t);
+void http_count_server_status(struct http_txn *t);
 /* Rule sets of one proxy; STEP_NEXT when they let it pass, else where to go. */
 enum step_result http_run_rules(struct http_txn *t, struct proxy *px, unsigned int set);
+/* `http-after-response` rules of both proxies on t->rsp; false: one failed, answer 500. Once per response. */
+bool http_after_rules(struct http_txn *t);
 
 /* headers.c: what this hop takes out and puts in before the message goes on (RFC 9110 section 7.6). */
 void http_prepare_request(struct http_txn *t);

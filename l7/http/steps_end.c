@@ -67,13 +67,16 @@ static uint64_t *class_counter(uint64_t *rsp_1xx, unsigned int status)
 
 void http_count_status(struct http_txn *t)
 {
-	struct be_counters *be = http_be_count(t), *srv = http_srv_count(t);
+	struct be_counters *be = http_be_count(t);
 
 	count_add(class_counter(&http_fe_count(t)->rsp_1xx, t->status), 1);
 	if (be)
 		count_add(class_counter(&be->rsp_1xx, t->status), 1);
-	if (srv && !(t->flags & TXN_LOCAL))
-		count_add(class_counter(&srv->rsp_1xx, t->status), 1);
+}
+
+void http_count_server_status(struct http_txn *t)
+{
+	count_add(class_counter(&http_srv_count(t)->rsp_1xx, t->status), 1);
 }
 
 /* What is left of the request's body is read away as far as it is there; a client that has more to send is told to close. */
@@ -91,10 +94,23 @@ static void drain_request(struct http_txn *t)
 		t->flags |= TXN_CLIENT_CLOSE;
 }
 
+/* A page of our own does not go on. */
+static void end_page(struct http_txn *t)
+{
+	if (t->produce_fini)
+		t->produce_fini(t->produce_ctx);
+	t->produce_fini = NULL;
+	t->produce = NULL;
+}
+
 static void start_reply(struct http_txn *t)
 {
 	drop_server(t);
 	drain_request(t);
+	if (!(t->flags & TXN_SILENT_END) && !http_after_rules(t)) {
+		end_page(t);
+		http_reply_error(t, 500);
+	}
 	http_count_status(t);
 	http_prepare_response(t);
 	t->flags |= TXN_REQ_STARTED; /* started: not again */
@@ -120,8 +136,8 @@ enum step_result http_step_reply(struct stream *s)
 	enum http_io r;
 	uint64_t sent;
 
-	if (!(t->flags & TXN_RSP_HEAD)) {
-		t->flags |= TXN_RSP_HEAD;
+	if (!(t->flags & TXN_REPLY)) {
+		t->flags |= TXN_REPLY;
 		start_reply(t);
 	}
 	if (s->flags & STREAM_KILLED)
@@ -226,9 +242,7 @@ enum step_result http_step_end(struct stream *s)
 	stream_release(s);
 	if (!(t->flags & TXN_NOT_LOGGED))
 		log_stream(s, t);
-	if (t->produce_fini)
-		t->produce_fini(t->produce_ctx);
-	t->produce_fini = NULL;
+	end_page(t);
 	give_server_back(t);
 	stream_fini(s);
 	t->client->release(t);

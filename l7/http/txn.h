@@ -35,6 +35,9 @@ enum http_txn_flag {
 	TXN_TUNNEL = 1 << 16,
 	TXN_RSP_HEAD = 1 << 17, /* the server's final head was counted and its rules have run */
 	TXN_HEARD = 1 << 18,    /* a byte of the request has come, even if it became no request */
+	TXN_AFTER_FAILED =
+		1 << 19,     /* a rule on responses failed: none runs on the 500 that says so */
+	TXN_REPLY = 1 << 20, /* a reply of our own is being sent */
 };
 
 /* Produces a generated body bit by bit: called whenever there is room in t->rsp.body; puts what fits (body_copy, body_put) and returns

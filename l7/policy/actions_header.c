@@ -10,7 +10,7 @@
 #include "policy/http_policy.h"
 #include "policy/pattern.h"
 
-#define SETS (RULESET_HTTP_REQ | RULESET_HTTP_RES)
+#define SETS (RULESET_HTTP_REQ | RULESET_HTTP_RES | RULESET_HTTP_AFTER)
 
 struct header_action {
 	struct slice name; /* lower case */
@@ -223,6 +223,7 @@ static enum rule_verdict run_status(const struct rule *r, const struct smp_ctx *
 	const char *reason = r->priv ? r->priv : http_reason((unsigned int)r->num[0]);
 
 	http_set_status(&t->rsp, (unsigned int)r->num[0], slice_z(reason));
+	t->status = (uint16_t)r->num[0]; /* the log says what the client got */
 	return RULE_CONTINUE;
 }
 
@@ -263,7 +264,7 @@ static const struct action_row rows[] = {
 	  .usage = "replace-value <name> <regex> <format>",
 	  .help = "The same for each value between commas." },
 	{ .name = "set-status",
-	  .sets = RULESET_HTTP_RES,
+	  .sets = RULESET_HTTP_RES | RULESET_HTTP_AFTER,
 	  .parse = parse_status,
 	  .run = run_status,
 	  .kernel = KERNEL_HTTP,

@@ -10,6 +10,7 @@
 #include "base/units.h"
 #include "http/reply.h"
 #include "log/log.h"
+#include "model/server.h"
 #include "policy/action_text.h"
 #include "stick/track.h"
 
@@ -212,8 +213,9 @@ static void write_reply(const struct reply_spec *spec, const struct rule *r,
 		values[n++] = action_text_make(&h->value, r, ctx);
 	http_reply_start(t, spec->status, NULL);
 	n = 0;
-	for (const struct reply_header *h = spec->headers; h; h = h->next)
-		http_reply_header(t, h->name, values[n++]);
+	for (const struct reply_header *h = spec->headers; h; h = h->next, n++)
+		if (values[n].n) /* an empty one is left out, as in HAProxy */
+			http_reply_header(t, h->name, values[n]);
 	http_reply_body(t, body, !spec->body.format);
 	if (body.n)
 		http_reply_header(t, SLICE("content-type"), spec->content_type);
@@ -265,6 +267,8 @@ static void count_denied(struct http_txn *t, bool response)
 		count_add(&fe->denied_resp, 1);
 		if (be)
 			count_add(&be->denied_resp, 1);
+		if (t->s.srv)
+			count_add(&t->s.srv->count[this_loop->tid].denied_resp, 1);
 	} else {
 		count_add(&fe->denied_req, 1);
 		if (be && t->s.be != t->s.sess->fe)
@@ -326,7 +330,7 @@ static enum rule_verdict run_reject(const struct rule *r, const struct smp_ctx *
 
 static const struct action_row rows[] = {
 	{ .name = "allow",
-	  .sets = SETS,
+	  .sets = SETS | RULESET_HTTP_AFTER,
 	  .run = run_allow,
 	  .final = true,
 	  .kernel = KERNEL_HTTP,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * http_policy.c - the keywords of HTTP rules: http-request, http-response, and the older redirect and block.
+ * http_policy.c - the keywords of HTTP rules: http-request, http-response, http-after-response, and the older redirect and block.
  * Control thread, while the configuration is read.
  */
 #include "model/proxy.h"
@@ -15,6 +15,11 @@ static int parse_request(struct cfg_line *l)
 static int parse_response(struct cfg_line *l)
 {
 	return rule_parse(l, 0, RULESET_HTTP_RES, SMP_WHERE_RESPONSE);
+}
+
+static int parse_after(struct cfg_line *l)
+{
+	return rule_parse(l, 0, RULESET_HTTP_AFTER, SMP_WHERE_RESPONSE);
 }
 
 /* The action's name is the keyword itself. */
@@ -58,6 +63,13 @@ static const struct cfg_keyword keywords[] = {
 	  .flags = CFG_HTTP_ONLY | CFG_NAMED_DEFAULTS,
 	  .usage = "http-response <action> [if|unless <condition>]",
 	  .help = "A rule on each response." },
+	{ .name = "http-after-response",
+	  .sections = CFG_DEFAULTS | CFG_LISTEN,
+	  .parse = parse_after,
+	  .kernel = KERNEL_HTTP,
+	  .flags = CFG_HTTP_ONLY | CFG_NAMED_DEFAULTS,
+	  .usage = "http-after-response <action> [if|unless <condition>]",
+	  .help = "A rule on each response, also on those made here (errors, redirects, pages)." },
 	{ .name = "redirect",
 	  .sections = CFG_LISTEN,
 	  .parse = parse_redirect,

@@ -182,6 +182,7 @@ def _():
         c = Conn(p.at("t"))
         c.send(b"abcd")
         c.recv_until(b"\n")
+        c.recv_exact(4)         # nothing is left unread: the end is a regular one
         c.close()
         wait_for(lambda: "t " in p.log()[before:], 5, "the line")
         equal(p.log()[before:].splitlines(), ["t -- c=ab"], p.label)

@@ -9,7 +9,7 @@
 #include "policy/vars.h"
 
 #define SETS_TCP  (RULESET_TCP_CONN | RULESET_TCP_SESS | RULESET_TCP_CONTENT | RULESET_TCP_RESPONSE)
-#define SETS_HTTP (RULESET_HTTP_REQ | RULESET_HTTP_RES)
+#define SETS_HTTP (RULESET_HTTP_REQ | RULESET_HTTP_RES | RULESET_HTTP_AFTER)
 
 static enum rule_verdict run_accept(const struct rule *r, const struct smp_ctx *ctx)
 {

@@ -253,7 +253,7 @@ static enum rule_verdict run_wait_handshake(const struct rule *r, const struct s
 
 static const struct action_row rows[] = {
 	{ .name = "set-log-level",
-	  .sets = SETS_CONTENT | SETS_HTTP,
+	  .sets = SETS_CONTENT | SETS_HTTP | RULESET_HTTP_AFTER,
 	  .parse = parse_log_level,
 	  .run = run_log_level,
 	  .kernel = KERNEL_NEVER,
@@ -302,7 +302,8 @@ static const struct action_row rows[] = {
 	  .usage = "pause <time>|<expression>",
 	  .help = "Waits before the next rule; an expression gives milliseconds." },
 	{ .name = "do-log",
-	  .sets = RULESET_TCP_CONN | RULESET_TCP_SESS | SETS_CONTENT | SETS_HTTP,
+	  .sets = RULESET_TCP_CONN | RULESET_TCP_SESS | SETS_CONTENT | SETS_HTTP |
+		  RULESET_HTTP_AFTER,
 	  .run = run_do_log,
 	  .kernel = KERNEL_NEVER,
 	  .kernel_says = SAYS_STREAM,

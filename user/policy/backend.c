@@ -91,7 +91,14 @@ static void resolve_rule(struct config *cfg, struct diag *d, struct proxy *px, s
 				   ? "; this is a frontend"
 				   : config_did_you_mean(cfg, r->name, PX_BACKEND, near,
 							 sizeof(near)));
-	else if (r->be->mode != px->mode && !(px->mode == MODE_TCP && r->be->mode == MODE_HTTP))
+	else if (px->mode == MODE_TCP && r->be->mode == MODE_HTTP)
+		diag_error(
+			d, r->at,
+			"%s '%s' (mode tcp): use_backend: backend '%s' is mode http: to turn a tcp "
+			"connection into http is HAProxy's, lbd does not have it yet\nuse 'mode "
+			"http' in both",
+			proxy_kind(px), px->name, r->be->name);
+	else if (r->be->mode != px->mode)
 		diag_error(d, r->at,
 			   "%s '%s' (mode %s): use_backend: backend '%s' is mode %s; both must be "
 			   "the same",

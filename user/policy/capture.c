@@ -161,7 +161,7 @@ static enum rule_verdict run_capture(const struct rule *r, const struct smp_ctx 
 
 static const struct action_row actions[] = {
 	{ .name = "capture",
-	  .sets = RULESET_TCP_CONTENT | RULESET_HTTP_REQ | RULESET_HTTP_RES,
+	  .sets = RULESET_TCP_CONTENT | RULESET_HTTP_REQ | RULESET_HTTP_RES | RULESET_HTTP_AFTER,
 	  .parse = parse_capture,
 	  .run = run_capture,
 	  .kernel = KERNEL_NEVER,
