@@ -3,6 +3,7 @@
  * parse.c - the words of a table's line: type, size, expire, store ... (rows). Control thread.
  */
 #include "stick/parse.h"
+#include "base/coverage.h"
 #include "base/units.h"
 #include "model/proxy.h"
 #include "stick/config.h"
@@ -37,6 +38,7 @@ static int take_type(struct cfg_line *l, int *i, struct stick_table *t)
 			continue;
 		t->type = types[k].type;
 		t->key_bytes = types[k].bytes;
+		coverage_note("stick-table-type", types[k].name);
 		++*i;
 		if (!types[k].has_len || strcmp(word_at(l, *i), "len"))
 			return 0;
@@ -128,6 +130,7 @@ static int take_data(struct cfg_line *l, int word, struct stick_table *t, struct
 
 	if (d < 0)
 		return unknown_data(l, word, name);
+	coverage_note("stick-table-data", stick_data_rows[d].name);
 	if (t->count[d])
 		return cfg_error(l, word, "'%s' is stored already", stick_data_rows[d].name);
 	if (open < 0) {
@@ -242,6 +245,7 @@ static int take_word(struct cfg_line *l, int *i, struct stick_table *t)
 	for (size_t k = 0; k < ARRAY_SIZE(args); k++) {
 		if (strcmp(args[k].name, l->words[*i].z))
 			continue;
+		coverage_note("stick-table-arg", args[k].name);
 		++*i;
 		return args[k].take(l, i, t);
 	}
