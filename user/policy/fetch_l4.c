@@ -163,7 +163,10 @@ static bool fetch_fe(const struct smp_arg *args, const struct smp_ctx *ctx, stru
 
 static bool fetch_be(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
 {
-	return ctx->stream && px_value(ctx->stream->be, args[SMP_MAX_ARGS - 1].i, out);
+	const struct stream *s = ctx->stream;
+
+	/* before a backend is chosen it is the frontend, as in HAProxy */
+	return s && px_value(s->be ? s->be : s->sess->fe, args[SMP_MAX_ARGS - 1].i, out);
 }
 
 static bool fetch_srv_id(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
