@@ -146,6 +146,7 @@ def _(i, _n):
             c = Conn(p.at(f"sc{i}"))
             c.request(path)
             c.close()
+        wait_for(lambda p=p: "conn_cur=0" in p.cmd(f"show table t key key{i}"), 5, "the end of these connections")
         c = Conn(p.at(f"sc{i}"))
         got.append([c.request("/").body.decode() for _ in range(2)][1])
     # rates are what was in the period: the same, as long as it is not over
@@ -196,6 +197,39 @@ def _(words):
         wait_for(lambda: len(re.findall(r"(?m)^l6\d ", p.log()[before:])) == 7, 8, "seven lines")
         lines.append(sorted(ln for ln in p.log()[before:].splitlines() if ln.startswith("l6")))
     equal(lines[1], lines[0], "lbd, haproxy")
+
+
+ANSWER = bytes.fromhex("160303003d0200003903035f") + bytes(200)
+
+
+@case("the server's first bytes, and a table of IPv4 addresses")
+def _():
+    def answer(conn, _peer):
+        conn.recv(100)
+        conn.sendall(ANSWER)
+        conn.recv(100)
+
+    text = HEAD + f"""
+listen r
+    mode tcp
+    bind 127.0.0.1:@r@
+    log-format "r %[var(sess.h)]"
+    tcp-request connection track-sc0 src table t
+    tcp-response inspect-delay 2s
+    tcp-response content set-var(sess.h) rep_ssl_hello_type if {{ res.len ge {len(ANSWER)} }}
+    tcp-response content accept if {{ res.len ge {len(ANSWER)} }}
+    server s 127.0.0.1:{ScriptServer(answer).port}
+backend t
+    stick-table type ipv4 size 10 store conn_cnt
+"""
+    p = Lbd(text)
+    c = Conn(p.at("r"), src="127.0.0.9")
+    c.send(b"x")
+    equal(c.recv_exact(len(ANSWER)), ANSWER, "what came")
+    contains(p.cmd("show table t"), "key=127.0.0.9", "the table")
+    c.close()
+    wait_for(lambda: "\nr " in "\n" + p.log(), 5, "a line")
+    equal([ln for ln in p.log().splitlines() if ln.startswith("r ")], ["r 2"], "the type in the line")
 
 
 main()
