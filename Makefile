@@ -43,6 +43,8 @@ WARN   += $(if $(findstring clang,$(CC)),,-Wno-format-truncation)
 WARN   += $(if $(findstring clang,$(CC)),,$(if $(findstring thread,$(SANITIZE)),-Wno-tsan))
 OPT    ?= -O2 -g
 SANF   := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=undefined)
+# what liburcu's barriers order, said so that TSan sees it
+SANF   += $(if $(findstring thread,$(SANITIZE)),-include selftests/lib/tsan_rcu.h)
 CFLAGS_ALL = -std=gnu11 $(OPT) -D_GNU_SOURCE -fno-strict-aliasing -fvisibility=hidden -pthread \
 	  $(WARN) $(SANF) $(PKG_CFLAGS) $(EXTRA_CFLAGS)
 LDFLAGS_ALL = -pthread $(SANF) -Wl,--as-needed $(EXTRA_LDFLAGS)

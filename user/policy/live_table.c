@@ -59,7 +59,7 @@ void live_free_later(struct rcu_head *head, void (*fn)(struct rcu_head *head))
 		fn(head);
 }
 
-static void slots_free(struct rcu_head *head)
+static void slots_free_rcu(struct rcu_head *head)
 {
 	struct live_slots *s = container_of(head, struct live_slots, rcu);
 
@@ -101,9 +101,9 @@ void live_table_init(struct live_table *t, enum live_kind kind, bool icase, cons
 void live_table_fini(struct live_table *t)
 {
 	if (t->slots && t->slots->old)
-		slots_free(&t->slots->old->rcu);
+		slots_free_rcu(&t->slots->old->rcu);
 	if (t->slots)
-		slots_free(&t->slots->rcu);
+		slots_free_rcu(&t->slots->rcu);
 	t->slots = NULL;
 }
 
@@ -596,7 +596,7 @@ static void move_some(const struct live_table *t, struct live_slots *s, uint32_t
 	if (s->moved <= old->mask)
 		return;
 	rcu_assign_pointer(s->old, NULL);
-	live_free_later(&old->rcu, slots_free);
+	live_free_later(&old->rcu, slots_free_rcu);
 }
 
 /* Room for one more key of @length, at most half full: a table that is half full with what is moved and three times what comes. */

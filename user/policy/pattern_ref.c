@@ -58,7 +58,7 @@ static struct pat_value *value_new(const char *text)
 	return v;
 }
 
-static void value_free(struct rcu_head *head)
+static void value_free_rcu(struct rcu_head *head)
 {
 	free(container_of(head, struct pat_value, rcu));
 }
@@ -72,7 +72,7 @@ int pat_entry_set(struct pat_ref *r, struct pat_entry *e, const char *value,
 		return -1;
 	rcu_assign_pointer(e->value, value_new(value));
 	if (old)
-		live_free_later(&old->rcu, value_free);
+		live_free_later(&old->rcu, value_free_rcu);
 	return 0;
 }
 
