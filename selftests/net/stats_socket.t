@@ -443,12 +443,15 @@ listen other
 @case("many commands and clients at once are all answered")
 def _():
     p = pair[0]
-    want = p.cmd("show servers state app")
+
+    def state():	# without the seconds since the last change
+        return [ln.split()[:9] + ln.split()[10:] for ln in p.cmd("show servers state app").splitlines()]
+    want = state()
     line = ";".join(["show servers state app"] * 200)
     equal(p.cmd(line).count("\n\n"), 200, "replies")
     ends = [talk(p.sock, [b"show version\n"]) for _ in range(30)]
     equal(len(set(ends)), 1, "different answers")
-    equal(p.cmd("show servers state app"), want, "still answers")
+    equal(state(), want, "still answers")
 
 
 @case("a client that does not read its answer stops nobody else")

@@ -26,6 +26,7 @@ def many_connections(lbd, count, at_once=60, seed=1, gap_ms=200, buffer=0, timeo
     """Runs the load; its numbers as a dict. Fails the case when a byte was wrong or something stood still."""
     words = [os.path.join(TOP, _O, "selftests/net/splice_load"), f"127.0.0.1:{lbd.port('t')}", f"127.0.0.1:{lbd.port('server')}",
              str(count), str(at_once), str(seed), str(gap_ms), str(buffer)]
+    timeout *= int(os.environ.get("TIMEOUT_FACTOR", "1"))
     r = subprocess.run(words, capture_output=True, text=True, timeout=timeout)
     note(r.stdout.strip())
     for line in r.stderr.splitlines()[:20]:
