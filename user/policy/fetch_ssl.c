@@ -5,6 +5,9 @@
  */
 #include "policy/fetch_ssl.h"
 
+#include "stream/ends.h"
+#include "stream/stream.h"
+
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 
@@ -176,21 +179,33 @@ static bool fetch_curve(const struct smp_arg *args, const struct smp_ctx *ctx, s
 	return group && text(out, SSL_group_to_name(ssl, group));
 }
 
+/* The connection's, or that of the server's connection that is gone by now. */
+static unsigned long error_of(const struct smp_arg *args, const struct smp_ctx *ctx)
+{
+	const struct conn *c = conn_of(args, ctx);
+	bool server = args[SMP_MAX_ARGS - 1].i == BACK;
+
+	if (!c && server && ctx->stream && ctx->stream->more)
+		return ctx->stream->more->bc_tls_error;
+	return c ? tls_error_of(c) : 0;
+}
+
 static bool fetch_err(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
 {
 	const struct conn *c = conn_of(args, ctx);
+	unsigned long e = error_of(args, ctx);
 
-	return c && tls_of(c) && smp_int(out, (int64_t)tls_error_of(c));
+	return (e || (c && tls_of(c))) && smp_int(out, (int64_t)e);
 }
 
 static bool fetch_err_str(const struct smp_arg *args, const struct smp_ctx *ctx, struct sample *out)
 {
-	const struct conn *c = conn_of(args, ctx);
-	char *p = smp_alloc(ctx, 256);
+	unsigned long e = error_of(args, ctx);
+	char *p = e ? smp_alloc(ctx, 256) : NULL;
 
-	if (!c || !p || !tls_error_of(c))
+	if (!p)
 		return false;
-	ERR_error_string_n(tls_error_of(c), p, 256);
+	ERR_error_string_n(e, p, 256);
 	return text(out, p);
 }
 

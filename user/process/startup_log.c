@@ -2,6 +2,7 @@
 /*
  * See startup_log.h.
  */
+#include "base/coverage.h"
 #include "process/startup_log.h"
 
 #include <fcntl.h>
@@ -28,6 +29,7 @@ void startup_log_begin(void)
 
 	if (!z)
 		return;
+	coverage_note("env", "HAPROXY_STARTUPLOGS_FD");
 	unsetenv("HAPROXY_STARTUPLOGS_FD");
 	if (*end || fd < 3 || fcntl((int)fd, F_SETFD, FD_CLOEXEC))
 		return;

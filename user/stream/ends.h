@@ -28,6 +28,7 @@ struct stream_more {
 	bool has_bc_mark, has_bc_tos; /* for the connection to the server */
 	uint8_t bc_tos;
 	uint32_t bc_mark;
+	unsigned long bc_tls_error; /* of the server's connection that has ended; 0: none */
 };
 
 /* NULL: memory is out. */

@@ -18,6 +18,7 @@
 #include "stream/upstream_pool.h"
 #include "stream/upstream_sni.h"
 #include "transport/conn.h"
+#include "transport/tls.h"
 #include <errno.h>
 #include <stdlib.h>
 
@@ -588,6 +589,8 @@ void upstream_close(struct stream *s)
 		upstream_stop_waiting_for_room(s);
 	if (!up)
 		return;
+	if (tls_error_of(&up->conn) && stream_more(s)) /* logs ask for it later */
+		s->more->bc_tls_error = tls_error_of(&up->conn);
 	s->up = NULL;
 	upstream_free(up);
 }
