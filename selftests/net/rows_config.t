@@ -6,12 +6,11 @@ import fcntl
 import os
 import re
 import socket
-import ssl
 import struct
 import subprocess
 import time
 from lbt import *
-from lbt.tls import Cert, TlsServer, http_script
+from lbt.tls import Cert, TlsServer
 
 BOTH = [("haproxy", Haproxy), ("lbd", Lbd)]
 OURS = [("lbd", Lbd)]
@@ -504,15 +503,19 @@ def _(name, P):
         equal(m.group(1), m.group(2), "txn.timer.user and %Tu")
 
 
-@cases("a server's alert behind the handshake, in words: ssl_bc_err_str, ssl_bc_err: {0}", BOTH)
+@cases("a server that breaks TLS behind the handshake, in words: ssl_bc_err_str, ssl_bc_err: {0}", BOTH)
 def _(name, P):
     log = Syslog()
-    cert = Cert("d")
-    s = TlsServer(cert, http_script, ca=cert, verify=ssl.CERT_REQUIRED)
+
+    def no_record(t, peer):
+        t.recv(1000)
+        os.write(t.fileno(), b"this is no record of TLS at all")
+
+    s = TlsServer(Cert("d"), no_record)
     p = P(f"{DEFAULTS}listen f\n    bind 127.0.0.1:@f@\n    retries 0\n    log 127.0.0.1:{log.port} format raw local0\n"
           f"    log-format 'b=%[ssl_bc_err_str] %[ssl_bc_err]'\n    server s 127.0.0.1:{s.port} ssl verify none\n")
     equal(http(p.at("f")).status, 502, "status")
-    log.wait("b=error:0A00045C:SSL routines::tlsv13 alert certificate required 167773276")
+    log.wait("b=error:0A00010B:SSL routines::wrong version number 167772427")
 
 
 main()
