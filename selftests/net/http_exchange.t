@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# tap: timeout=60
+# tap: timeout=150
 """What passes through an HTTP service, byte by byte: keep-alive, pipelining, bodies of all framings, 1xx, tunnels, connection
 headers, X-Forwarded-For, pooled server connections.
 """
