@@ -165,4 +165,27 @@ listen b
     equal((p.stat("b", "u")["weight"], p.stat("b", "u")["status"]), ("100", "no check"), "u")
 
 
+@case("an agent's words cannot write to a terminal or begin a line of the log")
+def _():
+    agent = Agent(b"down # a\x1b[2Jb\x00c\x7fd\xc3\xa9\n")
+    p = Lbd(f"""
+global
+    log stdout format raw daemon
+defaults
+    log global
+    mode tcp
+    timeout connect 1s
+    timeout client 5s
+    timeout server 5s
+    option log-health-checks
+listen b
+    bind 127.0.0.1:@b@
+    server s 127.0.0.1:9 agent-check agent-port {agent.port} agent-inter 60ms
+""")
+    p.wait_status("b", "s", "DOWN (agent)")
+    contains(p.stat("b", "s")["last_agt"], "via agent : down (a?[2Jb", "the column")
+    contains(p.wait_log(r"info: .*").group(0), "down (a?[2Jb", "the log")
+    true("\x1b" not in p.log(), "no escape in the log")
+
+
 main()

@@ -102,4 +102,25 @@ def _():
     wait_for(lambda: not children(p.pid), 5, "no child is left")
 
 
+@case("what a program has started is ended with it")
+def _():
+    folder = f"{TMP}/external.child"
+    os.makedirs(folder, exist_ok=True)
+    os.chmod(folder, 0o777)
+    write(folder, f"trap '' TERM\nsleep 1000 &\necho $! > {folder}/tmp.$!\nmv {folder}/tmp.$! {folder}/child.$!\nwait\n")
+    p = Lbd(CONFIG.format(dir=folder))
+    row(p, "b", "s", "PROCTOUT")
+    write(folder, "exit 0\n")
+    row(p, "b", "s", "PROCOK")
+    began = [int(f.split(".")[1]) for f in os.listdir(folder) if f.startswith("child.")]
+    true(began, "programs with a child ran")
+
+    def alive(pid):
+        try:
+            return open(f"/proc/{pid}/stat").read().split()[2] != "Z"
+        except OSError:
+            return False
+    wait_for(lambda: not any(alive(pid) for pid in began), 5, "no child of them runs")
+
+
 main()

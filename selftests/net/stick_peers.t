@@ -396,4 +396,22 @@ def _():
     wait_for(lambda: established(a, "b"), 20, "b is connected")
 
 
+@case("a stranger whose hello never ends is cut off after 5 seconds, however often it adds a byte")
+def _():
+    start(Lbd, "a")
+    p = Peer(hello=b"HAProxyS 2.1\n")
+    t0 = time.monotonic()
+    ended = False
+    while not ended and time.monotonic() - t0 < 12:
+        try:
+            p.s.sendall(b"a")
+            p.s.settimeout(0.5)
+            ended = not p.s.recv(1)
+        except socket.timeout:
+            pass
+        except ConnectionError:
+            ended = True
+    true(ended and 4 < time.monotonic() - t0 < 8, f"cut off, after {time.monotonic() - t0:.1f} s")
+
+
 main()

@@ -62,7 +62,8 @@ static void kill_program(struct check *c)
 		return;
 	c->own = NULL;
 	p->check = NULL;
-	kill(p->pid, SIGKILL); /* not yet waited for: the number is still its own */
+	kill(-p->pid,
+	     SIGKILL); /* with what it has started; not yet waited for: the number is still its own */
 }
 
 /* ---- arguments and environment ---- */
@@ -143,7 +144,7 @@ static void make_env(const struct server *s, const struct external_conf *f, stru
 	env[n] = NULL;
 }
 
-/* Its own process group's signals and files: only stdin, which is empty, and the outputs. */
+/* In a process group of its own, with default signals and few files: only stdin, which is empty, and the outputs. */
 static int spawn(const struct server *s, const struct external_conf *f, pid_t *pid)
 {
 	struct arena *m = check_scratch();
@@ -164,7 +165,8 @@ static int spawn(const struct server *s, const struct external_conf *f, pid_t *p
 	posix_spawnattr_init(&attr);
 	posix_spawnattr_setsigdefault(&attr, &all);
 	posix_spawnattr_setsigmask(&attr, &none);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
+						POSIX_SPAWN_SETPGROUP);
 	posix_spawn_file_actions_init(&files);
 	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_addclosefrom_np(&files, 3);
@@ -197,7 +199,7 @@ static void start(struct check *c)
 	if (p->io.fd < 0 || loop_io_add(&control_loop, &p->io, EPOLLIN)) {
 		if (p->io.fd >= 0)
 			close(p->io.fd);
-		kill(p->pid, SIGKILL);
+		kill(-p->pid, SIGKILL);
 		waitpid(p->pid, NULL, 0);
 		free(p);
 		check_say(c, CHECK_SOCKERR, 0, "cannot watch the external check");

@@ -43,12 +43,21 @@ void health_say(const struct check *c, const char *kind, bool up, int health)
 	server_say(s->px, SAY_NOTICE, line);
 }
 
+/* The words may be a server's own: in logs and on terminals they write no lines and give no commands. */
+static void only_text(char *z)
+{
+	for (; *z; z++)
+		if ((unsigned char)*z < ' ' || *z == 0x7f)
+			*z = '?';
+}
+
 void health_result(struct check *c, enum check_status st, int code, const char *info)
 {
 	c->status = (uint8_t)st;
 	c->result = check_status_row(st)->result;
 	c->code = code;
 	snprintf(c->info, sizeof(c->info), "%s", info ? info : "");
+	only_text(c->info);
 	c->duration_ms = (uint32_t)((control_loop.now_us - c->started_us) / 1000);
 }
 

@@ -96,6 +96,7 @@ struct peer_link {
 	enum peer_state state;
 	bool incoming;
 	struct strbuf in, out;
+	uint64_t begun_ms; /* the hello must be over some time later, however slowly it comes */
 	uint64_t heard_ms, said_ms; /* loop time of the last bytes */
 	struct timer timer;
 	struct task task;

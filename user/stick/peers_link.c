@@ -127,9 +127,9 @@ static void link_work(struct task *t)
 	struct peer_link *l = container_of(t, struct peer_link, task);
 	bool more = false;
 
+	if (l->state != PEER_CLOSING && (l->conn.flags & (CONN_CONNECTING | CONN_HANDSHAKE)))
+		return;
 	if (l->state == PEER_CONNECTING) {
-		if (l->conn.flags & (CONN_CONNECTING | CONN_HANDSHAKE))
-			return;
 		if (!(l->conn.flags & CONN_ERROR)) {
 			l->state = PEER_SENT_HELLO;
 			peers_hello_send(l);
@@ -166,7 +166,8 @@ static void on_time(struct timer *t)
 	struct peer_link *l = container_of(t, struct peer_link, timer);
 	uint64_t now = control_loop.now_ms;
 
-	if (now >= l->heard_ms + (l->state == PEER_ESTABLISHED ? DEAD_MS : HANDSHAKE_MS)) {
+	if (now >=
+	    (l->state == PEER_ESTABLISHED ? l->heard_ms + DEAD_MS : l->begun_ms + HANDSHAKE_MS)) {
 		if (l->peer && l->state == PEER_ESTABLISHED)
 			l->peer->silent++;
 		link_free(l, RECONNECT_MS);
@@ -189,7 +190,7 @@ static struct peer_link *link_new(struct peers *p, enum peer_state state)
 	l->section = p;
 	l->state = state;
 	l->conn.io.fd = -1;
-	l->heard_ms = l->said_ms = control_loop.now_ms;
+	l->begun_ms = l->heard_ms = l->said_ms = control_loop.now_ms;
 	task_init(&l->task, link_work);
 	timer_init(&l->timer, on_time);
 	timer_set(&control_loop, &l->timer, control_loop.now_ms + TICK_MS);

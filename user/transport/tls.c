@@ -24,6 +24,11 @@
 #define GATHER_BYTES (4 * (RECORD_MAX + 512)) /* records that one system call sends */
 #define BATCH_BYTES  (4 * RECORD_MAX)
 #define RAMP_BYTES   (1u << 20) /* behind these tune.ssl.maxrecord no longer holds */
+/* Key updates and refused renegotiations: whoever sends this much without a byte of data between, or lets so many of our answers wait,
+ * wants to keep us busy. A server's session tickets may be long. */
+#define TALK_MAX        (4 * RECORD_MAX)
+#define TALK_MAX_SERVER (16 * RECORD_MAX)
+#define HELD_MAX        (4 * GATHER_BYTES)
 
 struct tls_conn {
 	SSL *ssl;
@@ -33,7 +38,9 @@ struct tls_conn {
 	bool is_client;
 	bool closing;             /* our close_notify waits for room, then FIN */
 	bool read_waits_for_room; /* the library must write before it can read on */
+	bool reading;             /* within tls_recv() */
 	int sock_err;
+	uint32_t talk;       /* bytes read since data came */
 	unsigned long error; /* of the handshake */
 	struct tls_verdict verdict;
 	uint64_t sent;
@@ -66,6 +73,8 @@ static int bio_read(BIO *b, char *to, size_t n, size_t *got)
 	ssize_t r;
 
 	BIO_clear_retry_flags(b);
+	if (t->reading && t->talk > (t->is_client ? TALK_MAX_SERVER : TALK_MAX))
+		t->sock_err = EPROTO;
 	if (t->sock_err)
 		return 0;
 	if (!t->readable || t->sock_eof) {
@@ -79,6 +88,8 @@ static int bio_read(BIO *b, char *to, size_t n, size_t *got)
 	if (r > 0) {
 		if ((size_t)r < n && !(t->conn->flags & CONN_RDHUP))
 			t->readable = false;
+		if (t->reading)
+			t->talk += (uint32_t)r;
 		*got = (size_t)r;
 		return 1;
 	}
@@ -115,6 +126,10 @@ static int bio_write(BIO *b, const char *from, size_t n, size_t *taken)
 	struct tls_conn *t = BIO_get_data(b);
 
 	BIO_clear_retry_flags(b);
+	if (t->reading && t->out_end - t->out_start > HELD_MAX) {
+		t->sock_err = EPROTO;
+		return 0;
+	}
 	if (gather.open && gather.n + n <= GATHER_BYTES) {
 		memcpy(gather.p + gather.n, from, n);
 		gather.n += n;
@@ -356,6 +371,7 @@ static ssize_t tls_recv(struct conn *c, void *buf, size_t n)
 		return 0;
 	ERR_clear_error();
 	gather_begin(); /* a key update is answered */
+	t->reading = true;
 	while (done < n && (why == SSL_ERROR_NONE) &&
 	       (!done || t->readable || SSL_has_pending(t->ssl))) {
 		if (SSL_read_ex(t->ssl, (char *)buf + done, n - done, &got))
@@ -363,6 +379,9 @@ static ssize_t tls_recv(struct conn *c, void *buf, size_t n)
 		else
 			why = SSL_get_error(t->ssl, 0);
 	}
+	t->reading = false;
+	if (done)
+		t->talk = 0;
 	sent = gather_end(c);
 	if (sent && sent != -EAGAIN)
 		return sent;
