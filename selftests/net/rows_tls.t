@@ -421,7 +421,7 @@ def _():
     equal(hello_of(words, "ssl-default-server-curves secp521r1")[GROUPS], b"\0\2\0\x19", "ssl-default-server-curves")
     equal(hello_of(words + "sigalgs RSA-PSS+SHA512")[SIGALGS], b"\0\2\x08\x06", "sigalgs")
     equal(hello_of(words, "ssl-default-server-sigalgs RSA-PSS+SHA384")[SIGALGS], b"\0\2\x08\x05", "ssl-default-server-sigalgs")
-    equal([ALPN in hello_of(words + w) for w in ("alpn h2", "alpn h2 no-alpn")], [True, False], "no-alpn")
+    equal([ALPN in hello_of(words + w) for w in ("alpn http/1.1", "alpn http/1.1 no-alpn")], [True, False], "no-alpn")
     equal([TICKET in hello_of(words + w) for w in ("", "no-tls-tickets", "no-tls-tickets tls-tickets")], [True, False, True], "tickets")
 
 
