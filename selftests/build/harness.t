@@ -41,7 +41,9 @@ def _(words, script, want_status, want_text):
 @case("what a test leaves running is ended")
 def _():
     mark = f"98765.{os.getpid()}"
-    _, text = verdict("x.t", f"#!/bin/sh\nsetsid sleep {mark} & echo ok 1\n")
+    _, text = verdict("x.t", f"#!/bin/sh\nsetsid sleep {mark} &\n"
+                      # between fork and exec it has no name that could be told
+                      "until grep -q ^sleep /proc/$!/cmdline; do :; done\necho ok 1\n")
     contains(text, "left running", "TAP")
     wait_for(lambda: mark not in run("cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' '",
                                      check=False).stdout,
