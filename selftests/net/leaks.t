@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # tap: timeout=180
 """Nothing is left behind: each kind of bad or aborted connection comes 300 times, and afterwards there are as many descriptors, sessions,
-tracked entries and splices as before, and hardly more memory.
+tracked entries as before, and hardly more memory.
 """
 import os
 import re
@@ -10,7 +10,6 @@ import ssl
 import struct
 import time
 from lbt import *
-from lbt.splice import splice_counts
 from lbt.tls import Cert, client_context
 
 ROUNDS, FIRST = 300, 60
@@ -256,9 +255,7 @@ def in_use(p):
 
 def held(p):
     info = p.info()
-    counts = splice_counts(p)
-    return {"descriptors": descriptors(p), "CurrConns": int(info["CurrConns"]), "tracked, conn_cur": in_use(p),
-            "splices": tuple(v for k, v in sorted(counts.items()) if k.endswith(("in_use", "entries")))}
+    return {"descriptors": descriptors(p), "CurrConns": int(info["CurrConns"]), "tracked, conn_cur": in_use(p)}
 
 
 def quiet(p):

@@ -358,8 +358,19 @@ static const struct fetch_row fetches[] = {
 
 /* ---- words ---- */
 
+/* Stats sockets are accepted elsewhere, and read no header. */
+static int not_on_stats_socket(struct cfg_line *l, int i)
+{
+	return l->section == CFG_GLOBAL
+		       ? cfg_error(l, i, "'%s' is not possible on a stats socket, only on 'bind'",
+				   l->words[i].z)
+		       : 0;
+}
+
 static int opt_accept_proxy(struct cfg_line *l, int *i, struct bind_conf *b)
 {
+	if (not_on_stats_socket(l, *i))
+		return -1;
 	((struct accept_conf *)bind_ext(b, &accept_ext))->proxy = true;
 	++*i;
 	return 0;
@@ -373,6 +384,8 @@ static int opt_accept_cip(struct cfg_line *l, int *i, struct bind_conf *b)
 	unsigned long v = strtoul(z, &end, 0);
 	int at = *i;
 
+	if (not_on_stats_socket(l, at))
+		return -1;
 	*i = l->nwords;
 	if (!*z)
 		return cfg_error(l, at, "'accept-netscaler-cip' needs the magic number");
